@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check lint types imports format bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.run ## watch a made-up shop: purchases in, a model learnt, recommendations out (ARGS=--once ends by itself)
+	@$(BIN)/alsobought demo $(ARGS)
+
+test: $(VENV)/.dev ## every test (ARGS is handed to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports ## style, types and import rules
+
+lint: $(VENV)/.dev ## style
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(VENV)/.dev ## types
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## which folder may import which
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code in its style
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(VENV)/.dev ## renew the two lock files
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --group build --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --group dev --output-file requirements-dev.lock pyproject.toml
+
+clean: ## forget the virtual environment and the caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kafka
+
+# $(call install,LOCK): a virtual environment with exactly what the lock file names, and the project itself
+define install
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "alsobought needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 2; }; $(PYTHON) -m venv $(VENV); }
+	@echo "installing $(1)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+endef
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	$(call install,requirements.lock)
+
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml
+	$(call install,requirements-dev.lock)
+	@touch $(VENV)/.run

@@ -1,0 +1,63 @@
+"""Models are announced by reference on a compacted topic: the key is the brand, the value names a folder and its checksum.
+
+Whoever reads folds the last value of each key. The reference is the folder's name inside models_dir, never a path: what
+comes from a topic must not choose which files are opened.
+"""
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from consumers.clients import BrokerUnavailable, produce
+from consumers.records import Record
+
+ALL_BRANDS = "*"  # the key of the model of every brand; no brand id can be an empty key
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that workers should answer from."""
+
+    version: str
+    uri: str  # the folder's name inside models_dir
+    sha256: str  # of the folder's manifest
+    created_at: str  # RFC 3339
+    brand_id: str | None = None
+    dim: int = 0
+    products: int = 0
+    offsets: dict[str, int] = {}
+
+
+class UnreadableAnnouncement(Exception):
+    """A record of the models topic that says nothing usable."""
+
+
+_DECODER = msgspec.json.Decoder(Announcement)
+
+
+def read_announcement(record: Record) -> tuple[str, Announcement | None]:
+    """Brand ("" = every brand) and announcement; None where the model is taken away. Raises `UnreadableAnnouncement`."""
+    key, value = record.key, record.value
+    if key is None:
+        raise UnreadableAnnouncement("it has no key; the key is the brand, or * for every brand")
+    name = key.decode("utf-8", "replace")
+    brand = "" if name == ALL_BRANDS else name
+    if value is None:
+        return brand, None
+    try:
+        return brand, _DECODER.decode(value)
+    except msgspec.DecodeError as error:
+        raise UnreadableAnnouncement(str(error)) from error
+
+
+def send_announcement(producer: Producer, topic: str, announcement: Announcement, timeout_s: float = 30) -> None:
+    """Announce a model and wait until Kafka has it. Raises `BrokerUnavailable`."""
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
+    key = (announcement.brand_id or ALL_BRANDS).encode()
+    produce(producer, on_delivery=delivered, topic=topic, key=key, value=msgspec.json.encode(announcement))
+    if producer.flush(timeout_s) or failed:
+        reason = failed[0].str() if failed else f"not delivered within {timeout_s} s"
+        raise BrokerUnavailable(f"topic {topic}: the model {announcement.version} could not be announced: {reason}")

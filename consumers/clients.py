@@ -1,0 +1,146 @@
+"""The Kafka clients that the service uses, with the properties its promises rest on.
+
+`KafkaClients` knows how to reach the cluster and makes consumers, producers and admin clients. Connection errors are
+logged once when they begin, not at librdkafka's twenty a second, and remembered to explain a later time-out.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+log = structlog.get_logger(__name__)
+
+_HINTS = {
+    KafkaError._ALL_BROKERS_DOWN: "check bootstrap_servers; a broker that demands TLS or SASL looks like this too: "
+    "then set security.protocol in kafka_properties",
+    KafkaError._TRANSPORT: "check bootstrap_servers and that the broker runs",
+    KafkaError._AUTHENTICATION: "check sasl.username and sasl.password in kafka_properties",
+    KafkaError._SSL: "check ssl.ca.location and the other ssl properties in kafka_properties",
+    KafkaError._RESOLVE: "check the host names in bootstrap_servers",
+}
+_REPEAT_S = 60
+_NOT_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+class BrokerUnavailable(Exception):
+    """Kafka can not be reached, or does not allow what is needed; the message says what to check."""
+
+
+@dataclass(slots=True)
+class KafkaClients:
+    """Makes clients for one cluster. `properties` are librdkafka's, and win over our defaults but not over our promises."""
+
+    bootstrap_servers: str
+    properties: Mapping[str, str]
+    last_error: str = ""
+    _said: dict[int, float] = field(default_factory=dict)
+
+    def consumer(self, group_id: str, **own: Any) -> Consumer:
+        """A consumer that never commits by itself and never jumps over lost records silently.
+
+        `own` are properties with underscores for dots.
+        """
+        given = dict(self.properties)
+        if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
+            given = _without(given, ("session.timeout.ms", "heartbeat.interval.ms"))
+        return Consumer(
+            self._shared()
+            | {
+                "fetch.queue.backoff.ms": "5",  # the default of 1000 stalls a fast consumer: 5 x slower
+                "queued.max.messages.kbytes": "32768",
+            }
+            | given
+            | {
+                "group.id": group_id,
+                "enable.auto.commit": "false",
+                "enable.auto.offset.store": "false",
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "allow.auto.create.topics": "false",
+            }
+            | {name.replace("_", "."): value for name, value in own.items()}
+        )
+
+    def producer(self, **own: Any) -> Producer:
+        """A producer that keys like Java's, so that a customer's records meet in one partition."""
+        return Producer(
+            self._shared()
+            | {"linger.ms": "1", "compression.type": "lz4", "enable.idempotence": "true", "message.max.bytes": "67108864"}
+            | _without(self.properties, _CONSUMER_ONLY)
+            | {"partitioner": "murmur2_random"}
+            | {name.replace("_", "."): value for name, value in own.items()}
+        )
+
+    def admin(self) -> AdminClient:
+        """An admin client; keep a reference until its futures are done."""
+        return AdminClient(self._shared() | _without(self.properties, _CONSUMER_ONLY))
+
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": "alsobought",
+            "error_cb": self._on_error,
+            "logger": logging.getLogger("librdkafka"),
+            "log.connection.close": "false",
+        }
+
+    def _on_error(self, error: KafkaError) -> None:
+        hint = _HINTS.get(error.code(), "")
+        self.last_error = f"{error.str()}{'; ' + hint if hint else ''}"
+        now = time.monotonic()
+        if now - self._said.get(error.code(), -_REPEAT_S) >= _REPEAT_S:
+            self._said[error.code()] = now
+            log.warning("kafka_error", code=error.name(), error=error.str(), hint=hint or None)
+
+    def unavailable(self, doing: str) -> BrokerUnavailable:
+        """The error for a cluster that did not answer, with what is known of the cause."""
+        cause = self.last_error or "no answer; check bootstrap_servers and that the broker runs"
+        return BrokerUnavailable(f"{doing}: no answer from Kafka at {self.bootstrap_servers}: {cause}")
+
+
+_CONSUMER_ONLY = ("fetch.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "queued.m", "group.")
+
+
+def _without(properties: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if not name.startswith(beginnings)}
+
+
+def drain(consumer: Consumer, limit: int, timeout_s: float) -> list[Message]:
+    """Wait for one record, then take what is already there: never waits for a full batch."""
+    first = consumer.poll(timeout_s)
+    if first is None:
+        return []
+    return [first, *consumer.consume(limit - 1, 0)] if limit > 1 else [first]
+
+
+def watermarks(consumer: Consumer, topic: str, partition: int, timeout_s: float = 10) -> tuple[int, int]:
+    """The first offset that the broker still has, and the next one it will give. Raises `KafkaException`."""
+    give_up = time.monotonic() + timeout_s
+    while True:
+        try:
+            found = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s, cached=False)
+        except KafkaException as error:
+            # right after a topic is created the metadata name a leader that does not know of it yet
+            if error.args[0].code() not in _NOT_YET or time.monotonic() >= give_up:
+                raise
+            time.sleep(0.05)
+            continue
+        if found is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no offsets of {topic}[{partition}] in {timeout_s} s"))
+        return int(found[0]), int(found[1])
+
+
+def produce(producer: Producer, *, on_delivery: Callable[[KafkaError | None, Message], None], **record: Any) -> None:
+    """Hand a record to the producer; when its queue is full let the network work and try again."""
+    while True:
+        try:
+            producer.produce(on_delivery=on_delivery, **record)
+            return
+        except BufferError:
+            producer.poll(0.05)

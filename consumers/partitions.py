@@ -1,0 +1,183 @@
+"""Which partitions this worker owns, where each is read from, and which of them may be answered for.
+
+SQLite's offset wins over Kafka's. A partition of purchases that is not yet read up to where it ended when it was assigned
+is being restored; the requests of the same number wait (paused) until it is. What a broker lost, or a topic made anew, is
+found here and said.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from consumers.clients import watermarks
+from consumers.metrics import Metrics
+from model.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Partitions:
+    """The rebalance callbacks and what they know. All of it runs in the loop's thread, inside poll and close."""
+
+    store: Store
+    metrics: Metrics
+    cluster_id: str
+    purchases: str
+    requests: str | None  # None: this worker reads purchases only
+    topic_id: Callable[[], str]
+    incremental: bool  # KIP-848 hands out parts; the classic protocol hands out everything at once
+    on_new_topic: Callable[[], None] = lambda: None
+    on_revoked: Callable[[list[TopicPartition]], None] = lambda parts: None
+    owned: set[tuple[str, int]] = field(default_factory=set)
+    restoring: dict[int, int] = field(default_factory=dict)  # partition of purchases -> where it ended when assigned
+    assigned: bool = False  # whether the group has ever handed out partitions, be it none
+    failure: BaseException | None = None
+    current_id: str = ""
+
+    def answerable(self, partition: int) -> bool:
+        """Whether the whole history of this partition's customers is here."""
+        return (self.purchases, partition) in self.owned and partition not in self.restoring
+
+    # -- callbacks
+
+    def on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Assign each partition at its start; a failure is kept for the loop, since the client would swallow it."""
+        if not parts and self.incremental:
+            return
+        assign = consumer.incremental_assign if self.incremental else consumer.assign
+        try:
+            self._look_at_topic()
+            for part in parts:
+                self._place(consumer, part)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop raises it
+            self.failure = error
+            assign([])  # keeps the client from assigning with offsets of its own
+            return
+        assign(parts)
+        self.owned |= {(part.topic, part.partition) for part in parts}
+        self.assigned = True
+        self.metrics.rebalances("assigned").inc()
+        self._pause_or_resume(consumer)
+        log.info("partitions_assigned", partitions=self._owned_numbers(), restoring=sorted(self.restoring))
+
+    def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Give partitions back: what was done is committed first."""
+        self.on_revoked(parts)
+        self._drop(parts)
+        self.metrics.rebalances("revoked").inc()
+        if self.incremental and parts:
+            consumer.incremental_unassign(parts)
+
+    def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """The partitions are already another's: nothing is committed."""
+        self._drop(parts)
+        self.metrics.rebalances("lost").inc()
+        log.warning("partitions_lost", partitions=sorted({part.partition for part in parts}))
+        if self.incremental and parts:
+            consumer.incremental_unassign(parts)
+
+    # -- while running
+
+    def reached(self, consumer: Consumer, partition: int, offset: int, *, at_end: bool = False) -> None:
+        """Purchases of this partition are stored up to `offset`; the last one of a restore opens its requests."""
+        end = self.restoring.get(partition)
+        if end is not None and (at_end or offset >= end):
+            del self.restoring[partition]
+            self._pause_or_resume(consumer)
+            if not self.restoring:
+                log.info("partitions_restored", partitions=self._owned_numbers())
+
+    def check_topic_id(self, consumer: Consumer) -> bool:
+        """Look whether the topic of purchases was made anew; when it was, begin it again. True when it was."""
+        if not self._look_at_topic():
+            return False
+        for topic, number in sorted(self.owned):
+            if topic == self.purchases:
+                self.place_again(consumer, number)
+        return True
+
+    def place_again(self, consumer: Consumer, partition: int, topic: str | None = None) -> None:
+        """Find the start of a partition that must be read elsewhere: its records are gone, or it is another log."""
+        part = TopicPartition(topic or self.purchases, partition)
+        self._place(consumer, part)
+        consumer.seek(part)
+        self._pause_or_resume(consumer)
+
+    def _look_at_topic(self) -> bool:
+        """Whether the topic is another one than when it was last looked at."""
+        before, now = self.current_id, self.topic_id()
+        self.current_id = now or before
+        if not before or before == self.current_id:
+            return False
+        self.on_new_topic()
+        return True
+
+    def _owned_numbers(self) -> list[int]:
+        return sorted(number for topic, number in self.owned if topic == self.purchases)
+
+    def _drop(self, parts: list[TopicPartition]) -> None:
+        for part in parts:
+            self.owned.discard((part.topic, part.partition))
+            if part.topic == self.purchases:
+                self.restoring.pop(part.partition, None)
+                self.store.close_log(part.partition)
+
+    def _pause_or_resume(self, consumer: Consumer) -> None:
+        """A pause outlives revoke and assign, so each partition is told explicitly, every time."""
+        waiting: list[TopicPartition] = []
+        open_: list[TopicPartition] = []
+        for topic, number in self.owned:
+            if topic == self.requests:
+                ready = self.answerable(number)
+                (open_ if ready else waiting).append(TopicPartition(topic, number))
+            else:
+                open_.append(TopicPartition(topic, number))
+        if waiting:
+            consumer.pause(waiting)
+        if open_:
+            consumer.resume(open_)
+
+    def _place(self, consumer: Consumer, part: TopicPartition) -> None:
+        low, high = watermarks(consumer, part.topic, part.partition)
+        if part.topic == self.purchases:
+            part.offset = self._start_of_purchases(part.partition, low, high)
+        else:
+            part.offset = self._start_of_requests(consumer, part, low, high)
+
+    def _start_of_purchases(self, partition: int, low: int, high: int) -> int:
+        source = (self.cluster_id, self.purchases, self.current_id, partition)
+        start = self.store.open_log(*source).next
+        where = {"topic": self.purchases, "partition": partition, "stored": start, "first": low, "end": high}
+        if start > high:
+            log.error(
+                "purchases_log_is_shorter_than_stored", **where, action="the partition is read again from its start"
+            )
+            start = self.store.open_log(*source, restart=True).next
+        if start < low:
+            self.metrics.history_lost_records.inc(low - start)
+            log.error(
+                "purchases_lost_on_the_broker",
+                **where,
+                lost=low - start,
+                action="reading on at the first record left; set retention.ms=-1 on this topic",
+            )
+            self.store.skip_to(partition, low)
+            start = low
+        if start < high:
+            self.restoring[partition] = high
+        else:
+            self.restoring.pop(partition, None)
+        return start
+
+    @staticmethod
+    def _start_of_requests(consumer: Consumer, part: TopicPartition, low: int, high: int) -> int:
+        """Where the group left off, else the oldest there is: requests that are too old are dropped when they are read."""
+        try:
+            (committed,) = consumer.committed([TopicPartition(part.topic, part.partition)], timeout=10)
+        except KafkaException as error:
+            log.warning("no_committed_offset", topic=part.topic, partition=part.partition, error=str(error))
+            return low
+        return committed.offset if low <= committed.offset <= high else low

@@ -1,0 +1,37 @@
+"""The settings that decide what is learnt, as the model package wants them."""
+
+from config.settings import Settings
+from model.learning import Recipe
+from model.ranking import Scoring
+from model.training import Limits, TrainingParameters
+
+
+def recipe_of(settings: Settings, brand_id: str | None = None) -> Recipe:
+    """The recipe in force."""
+    return Recipe(
+        parameters=TrainingParameters(
+            vector_size=settings.vector_size,
+            window=settings.window,
+            negative=settings.negative,
+            ns_exponent=settings.ns_exponent,
+            alpha=settings.alpha,
+            epochs=settings.epochs,
+            sample=settings.subsample,
+            min_count=settings.min_count,
+            seed=settings.seed,
+            min_customers=settings.train_min_customers,
+        ),
+        scoring=Scoring(
+            scale=settings.scale,
+            popularity_weight=settings.popularity_weight,
+            recency=settings.recency,
+            trend_weight=settings.trend_weight,
+            trend_days=settings.trend_days,
+        ),
+        limits=Limits(
+            vocabulary_growth=settings.full_rebuild_growth,
+            updates=settings.full_rebuild_updates,
+            age_s=settings.full_rebuild_hours * 3600,
+        ),
+        brand_id=brand_id,
+    )

@@ -1,0 +1,77 @@
+"""What the Kafka client gives, as plain typed values: records and errors. Handlers see these and never the client."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, Message
+
+
+class Record(NamedTuple):
+    """A record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int = 0  # when it was produced, or stored: the topic's choice
+
+    def header_values(self) -> dict[str, bytes]:
+        """The last value of each header, as Java's lastHeader; empty where it has none."""
+        return dict(self.headers)
+
+
+class ReadError(NamedTuple):
+    """An event that came instead of a record."""
+
+    topic: str
+    partition: int
+    offset: int
+    code: int
+    name: str
+    text: str
+    fatal: bool
+
+    @property
+    def is_end(self) -> bool:
+        """The end of the partition was reached."""
+        return self.code == KafkaError._PARTITION_EOF
+
+    @property
+    def is_out_of_range(self) -> bool:
+        """The broker has no record at the offset that was to be read."""
+        return self.code == KafkaError._AUTO_OFFSET_RESET
+
+
+def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadError]]:
+    """Records and errors of a batch, each in the order they came."""
+    records: list[Record] = []
+    errors: list[ReadError] = []
+    for message in messages:
+        error = message.error()
+        topic, partition, offset = message.topic() or "", message.partition(), message.offset()
+        partition = -1 if partition is None else partition
+        offset = -1 if offset is None else offset
+        if error is not None:
+            errors.append(ReadError(topic, partition, offset, error.code(), error.name(), error.str(), error.fatal()))
+            continue
+        headers = message.headers()
+        records.append(
+            Record(
+                topic,
+                partition,
+                offset,
+                message.key(),
+                message.value(),
+                () if not headers else tuple((str(name), _bytes(value)) for name, value in list(headers)),
+                message.timestamp()[1],
+            )
+        )
+    return records, errors
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,223 @@
+"""From the store to the next model: read what was bought, decide between an increment and a full training, draft a snapshot.
+
+Nothing here runs in the worker. The draft says everything needed to repeat the training.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import faiss
+import gensim
+import numpy as np
+from numpy.typing import NDArray
+
+from model import item2vec
+from model.demand import Demand
+from model.histories import Histories, distinct, not_yet_learnt
+from model.index import ItemIndex
+from model.item2vec import Item2vec
+from model.purchases import Product
+from model.ranking import ScoreScale, Scoring, owned, query_vectors, score_scale
+from model.reading import Contents
+from model.snapshot import Draft, Metadata, Products, SelfTest, check_files, file_names, read_about, self_test_answer
+from model.training import Limits, Parent, Progress, Situation, TrainingParameters, rebuild_reason
+
+_SELF_TESTS = 5
+_SAMPLE_CUSTOMERS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what is learnt, beside the data."""
+
+    parameters: TrainingParameters
+    scoring: Scoring
+    limits: Limits
+    brand_id: str | None = None  # learn from this brand's products only
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A model to go on from."""
+
+    version: str
+    parent: Parent
+    load: Callable[[], Item2vec]
+    learnt: NDArray[np.uint32]
+    vocabulary_at_full: int
+
+
+def newest_ancestor(models: Path, candidates: Sequence[str], brand_id: str | None) -> Ancestor | None:
+    """The newest sound version for this brand; its checksums are compared before its pickle is opened.
+
+    Raises `SnapshotRefused` when the newest one is damaged.
+    """
+    for version in candidates:
+        about = read_about(models, version)
+        if about.brand_id != brand_id:
+            continue
+        folder = check_files(models, version)
+        names = file_names(version)
+        parent = Parent(
+            database_id=about.database_id,
+            parameters=about.parameters,
+            vocabulary_at_full=about.vocabulary_at_full,
+            updates_since_full=about.updates_since_full,
+            full_at_s=about.full_at_s,
+            lines_learnt=about.lines,
+            customers_erased=about.customers_erased,
+        )
+        learnt = np.load(folder / names["learnt"], allow_pickle=False)
+        return Ancestor(
+            version, parent, lambda: item2vec.load(folder / names["model"]), learnt, about.vocabulary_at_full
+        )
+    return None
+
+
+def learn(
+    contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progress: Progress, now_s: float
+) -> Draft:
+    """Learn the next model. Raises `TooLittleData`."""
+    started = time.perf_counter()
+    keys = [product.key for product in contents.products]
+    histories = of_brand(contents.histories, contents.products, recipe.brand_id)
+    learnt = lines_of_customers(contents.histories)
+    new = histories if ancestor is None else _new_lines(contents, recipe, ancestor)
+    situation = Situation(
+        database_id=contents.watermark.database_id,
+        parameters=recipe.parameters,
+        vocabulary=item2vec.vocabulary_size(histories, recipe.parameters.min_count),
+        new_lines=len(new.products),
+        now_s=now_s,
+        customers_erased=contents.customers_erased,
+    )
+    full_reason = rebuild_reason(ancestor.parent if ancestor else None, situation, recipe.limits)
+    if full_reason is None and ancestor is not None:
+        model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
+    else:
+        model = item2vec.train(histories, keys, recipe.parameters, progress)
+    return _drafted(
+        contents, recipe, histories, model, learnt, ancestor, situation, full_reason, time.perf_counter() - started
+    )
+
+
+def of_brand(histories: Histories, products: Sequence[Product], brand_id: str | None) -> Histories:
+    """The lines of one brand's products, all lines for None; customers without any are left out."""
+    if brand_id is None:
+        return histories
+    mine = np.array([product.brand == brand_id for product in products])[histories.products]
+    sizes = np.add.reduceat(np.append(mine, False), histories.starts)[:-1] * (np.diff(histories.starts) > 0)
+    some = sizes > 0
+    starts = np.concatenate(([0], np.cumsum(sizes[some]))).astype(np.int64)
+    return Histories(histories.customers[some], starts, histories.products[mine], histories.times[mine])
+
+
+def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
+    """uint32 by customer number: how many lines each has."""
+    size = int(histories.customers[-1]) + 1 if len(histories.customers) else 0
+    lines = np.zeros(size, np.uint32)
+    lines[histories.customers] = np.diff(histories.starts)
+    return lines
+
+
+def _new_lines(contents: Contents, recipe: Recipe, ancestor: Ancestor) -> Histories:
+    new = not_yet_learnt(contents.histories, ancestor.learnt)
+    return of_brand(new, contents.products, recipe.brand_id)
+
+
+def _drafted(
+    contents: Contents,
+    recipe: Recipe,
+    histories: Histories,
+    model: Item2vec,
+    learnt: NDArray[np.uint32],
+    ancestor: Ancestor | None,
+    situation: Situation,
+    full_reason: str | None,
+    seconds: float,
+) -> Draft:
+    numbers = _numbers_of(model, contents.products)
+    demand = Demand(recipe.scoring.trend_days)
+    demand.add(histories.products, histories.times)
+    bias = demand.bias(numbers, recipe.scoring.popularity_weight, recipe.scoring.trend_weight)
+    index = ItemIndex.build(model.outputs, bias)
+    full = full_reason is not None or ancestor is None
+    parent = None if ancestor is None else ancestor.parent
+    metadata = Metadata(
+        brand_id=recipe.brand_id,
+        kind="full" if full else "increment",
+        reason=full_reason or f"{situation.new_lines} new lines",
+        parent=None if ancestor is None else ancestor.version,
+        created_at_s=situation.now_s,
+        seconds=seconds,
+        database_id=situation.database_id,
+        offsets={str(partition): offset for partition, offset in contents.watermark.offsets.items()},
+        events=contents.watermark.events,
+        customers=len(histories.customers),
+        lines=len(histories.products),
+        vocabulary=len(model.keys),
+        vocabulary_at_full=len(model.keys) if full or parent is None else parent.vocabulary_at_full,
+        updates_since_full=0 if full or parent is None else parent.updates_since_full + 1,
+        full_at_s=situation.now_s if full or parent is None else parent.full_at_s,
+        customers_erased=situation.customers_erased,
+        parameters=recipe.parameters,
+        scoring=recipe.scoring,
+        score_scale=_scale(histories, model, numbers, index, recipe.scoring),
+        made_with=_made_with(),
+        products=_columns(contents.products, numbers, demand),
+        self_test=_self_tests(index, model),
+    )
+    return Draft(model, index, metadata, learnt)
+
+
+def _numbers_of(model: Item2vec, products: Sequence[Product]) -> NDArray[np.int64]:
+    number_of = {product.key: number for number, product in enumerate(products)}
+    return np.array([number_of[key] for key in model.keys], np.int64)
+
+
+def _columns(products: Sequence[Product], numbers: NDArray[np.int64], demand: Demand) -> Products:
+    chosen = [products[number] for number in numbers]
+    return Products(
+        brand_ids=[product.brand for product in chosen],
+        product_ids=[product.product_id for product in chosen],
+        numbers=numbers.tolist(),
+        counts=demand.total[numbers].tolist(),
+        prices=[product.price for product in chosen],
+    )
+
+
+def _scale(
+    histories: Histories, model: Item2vec, numbers: NDArray[np.int64], index: ItemIndex, scoring: Scoring
+) -> ScoreScale:
+    """The scale of the shown score, from customers spread evenly over all."""
+    chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
+    lines = np.concatenate([np.arange(histories.starts[i], histories.starts[i + 1]) for i in chosen])
+    starts = np.concatenate(([0], np.cumsum(np.diff(histories.starts)[chosen]))).astype(np.int64)
+    sample = Histories(histories.customers[chosen], starts, histories.products[lines], histories.times[lines])
+    row_of_product = np.full(int(numbers.max()) + 1, -1, np.int64)
+    row_of_product[numbers] = np.arange(len(numbers))
+    history = owned(distinct(sample), row_of_product, scoring.recency)
+    return score_scale(index, query_vectors(model.vectors, history, scoring.scale))
+
+
+def _self_tests(index: ItemIndex, model: Item2vec) -> list[SelfTest]:
+    rows = np.unique(np.linspace(0, len(model.keys) - 1, _SELF_TESTS).astype(np.int64)).tolist()
+    k = min(10, len(model.keys))
+    return [SelfTest([row], self_test_answer(index, model.vectors, [row], k)) for row in rows]
+
+
+def _made_with() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "gensim": gensim.__version__,
+        "numpy": np.__version__,
+        "faiss": faiss.__version__,
+    }
+
+
+def with_parameters(recipe: Recipe, **changed: object) -> Recipe:
+    """The recipe with other training parameters."""
+    return replace(recipe, parameters=replace(recipe.parameters, **changed))  # type: ignore[arg-type]  # checked by the caller

@@ -1,0 +1,70 @@
+"""The bytes of the store: a batch of orders for the tail, and a customer's order lines.
+
+A line is two little-endian uint32: product number, seconds since 1970. A tail blob is columns, one after the other;
+what `pack` wrote, `unpack` returns.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LINE_BYTES = 8
+UINT32 = np.dtype("<u4")
+_HEADER = np.dtype("<u4")
+_SIZE = np.dtype("<u2")
+_PRICE = np.dtype("<f4")
+_HASH = np.dtype("<u8")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A batch of orders in the order of arrival, as columns."""
+
+    customers: NDArray[np.uint32]  # (n,) customer numbers
+    logs: NDArray[np.uint32]  # (n,) the log each came from
+    times: NDArray[np.uint32]  # (n,) seconds since 1970
+    sizes: NDArray[np.uint16]  # (n,) lines of each
+    hashes: NDArray[np.uint64]  # (n,) of event ids, 0 = none
+    products: NDArray[np.uint32]  # (m,) product numbers, m = sum(sizes)
+    prices: NDArray[np.float32]  # (m,) NaN = not said
+
+    def lines(self) -> NDArray[np.uint32]:
+        """uint32 (m, 2): product number and time of every line."""
+        lines = np.empty((len(self.products), 2), UINT32)
+        lines[:, 0] = self.products
+        lines[:, 1] = np.repeat(self.times, self.sizes)
+        return lines
+
+
+def pack(orders: Orders) -> bytes:
+    """The columns as one blob."""
+    header = np.array([len(orders.customers), len(orders.products)], _HEADER)
+    columns = (
+        header,
+        orders.customers.astype(UINT32, copy=False),
+        orders.logs.astype(UINT32, copy=False),
+        orders.times.astype(UINT32, copy=False),
+        orders.sizes.astype(_SIZE, copy=False),
+        orders.hashes.astype(_HASH, copy=False),
+        orders.products.astype(UINT32, copy=False),
+        orders.prices.astype(_PRICE, copy=False),
+    )
+    return b"".join(column.tobytes() for column in columns)
+
+
+def unpack(blob: bytes) -> Orders:
+    """Read a blob made by `pack`; the arrays are views of it."""
+    n, m = np.frombuffer(blob, _HEADER, 2).tolist()
+    at = 2 * _HEADER.itemsize
+    columns: list[NDArray[Any]] = []
+    for dtype, length in ((UINT32, n), (UINT32, n), (UINT32, n), (_SIZE, n), (_HASH, n), (UINT32, m), (_PRICE, m)):
+        columns.append(np.frombuffer(blob, dtype, length, at))
+        at += dtype.itemsize * length
+    return Orders(*columns)
+
+
+def lines_of(blob: bytes) -> NDArray[np.uint32]:
+    """uint32 (n, 2) view of a customer's packed lines."""
+    return np.frombuffer(blob, UINT32).reshape(-1, 2)

@@ -1,0 +1,54 @@
+"""What can happen to a customer's sequence, and the one place that says how it is counted.
+
+Decoders make these values, the store applies them; nothing here knows about Kafka or JSON.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Purchase(msgspec.Struct, frozen=True, gc=False):
+    """One order. Each product stands once: how often it was bought in one order does not count."""
+
+    profile: str
+    brand: str  # "" = none
+    time_s: int  # seconds since 1970 UTC, 0 .. 2**32 - 1
+    products: tuple[str, ...]  # product ids, distinct
+    prices: tuple[float, ...]  # one for each product, NaN = not said
+    event_id: str = ""  # "" = none: the order can not be told from a repeat of it
+
+
+class Forget(msgspec.Struct, frozen=True, gc=False):
+    """The customer wants to be forgotten: everything bought so far goes."""
+
+    profile: str
+
+
+class LogRecord(NamedTuple):
+    """One record of the purchases topic. `change` is None for a record that moves the offset only (a dead letter)."""
+
+    partition: int
+    offset: int
+    change: Purchase | Forget | None
+
+
+class Product(NamedTuple):
+    """A product is the pair (brand, product_id); the rest is what the catalogue says of it."""
+
+    brand: str
+    product_id: str
+    price: float | None = None
+    title: str | None = None
+    category: str | None = None
+    withdrawn: bool = False
+
+    @property
+    def key(self) -> str:
+        """The product's name in vocabularies and snapshots: its id, behind its brand where it has one."""
+        return product_key(self.brand, self.product_id)
+
+
+def product_key(brand: str, product_id: str) -> str:
+    """Join brand and id by a control character, which neither can contain."""
+    return f"{brand}\x1f{product_id}" if brand else product_id

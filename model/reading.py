@@ -1,0 +1,96 @@
+"""The trainer's view of the store: everything that was bought, read in one transaction from another process."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.histories import Histories
+from model.packing import LINE_BYTES, UINT32, lines_of, unpack
+from model.purchases import Product
+from model.schema import database_id, explained, open_to_read
+
+_PRODUCTS = (
+    "SELECT brand, product_id, coalesce(price, paid), title, category, withdrawn FROM product ORDER BY id"
+)
+_CURRENT = "SELECT id FROM log WHERE current"
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a reader has seen: the next offset of each partition, and how many events that makes."""
+
+    database_id: str
+    offsets: dict[int, int]
+
+    @property
+    def events(self) -> int:
+        """Events read so far, bad ones included."""
+        return sum(self.offsets.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything in the store at one moment."""
+
+    watermark: Watermark
+    histories: Histories  # customers ascending, each customer's lines in order of arrival
+    products: list[Product]  # by product number, number 0 is a placeholder
+    customers_erased: int = 0  # how many were forgotten since the file was made
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees one state of the file. Raises `StoreUnavailable`."""
+    db = open_to_read(path)
+    try:
+        with explained(path):
+            db.execute("BEGIN")
+            yield db
+    finally:
+        db.close()
+
+
+def read_watermark(path: Path) -> Watermark:
+    """How far the worker has come; cheap. Raises `StoreUnavailable`."""
+    with reading(path) as db:
+        return _watermark(db)
+
+
+def read_contents(path: Path) -> Contents:
+    """Everything, for training. Raises `StoreUnavailable`."""
+    with reading(path) as db:
+        products = [Product("", "")] + [Product._make((*row[:-1], bool(row[-1]))) for row in db.execute(_PRODUCTS)]
+        return Contents(_watermark(db), _histories(db), products, _erased(db))
+
+
+def _watermark(db: sqlite3.Connection) -> Watermark:
+    rows = db.execute("SELECT partition, next FROM log WHERE current ORDER BY partition")
+    return Watermark(database_id(db), dict(rows.fetchall()))
+
+
+def _erased(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT value FROM meta WHERE name = 'customers_erased'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _histories(db: sqlite3.Connection) -> Histories:
+    """Folded lines, then those of the tail: both in order of arrival, so a stable sort by customer keeps it."""
+    query = f"SELECT customer, lines FROM history WHERE log IN ({_CURRENT}) ORDER BY customer"  # noqa: S608
+    rows = db.execute(query).fetchall()
+    owners = [np.repeat(np.array([row[0] for row in rows], UINT32), [len(row[1]) // LINE_BYTES for row in rows])]
+    lines = [lines_of(b"".join(row[1] for row in rows))]
+    current = [log for (log,) in db.execute(_CURRENT)]
+    for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id"):
+        orders = unpack(blob)
+        mine = np.repeat(np.isin(orders.logs, current), orders.sizes)
+        owners.append(np.repeat(orders.customers, orders.sizes)[mine])
+        lines.append(orders.lines()[mine])
+    owner, line = np.concatenate(owners), np.concatenate(lines)
+    order = np.argsort(owner, kind="stable")
+    owner, line = owner[order], line[order]
+    numbers, starts = np.unique(owner, return_index=True)
+    return Histories(numbers, np.append(starts, len(owner)).astype(np.int64), line[:, 0], line[:, 1])

@@ -1,0 +1,76 @@
+"""A bounded memory of event ids: an order that a producer sent twice is counted once.
+
+For each log the hashes of the last `window` event ids, oldest first. What falls out of the window is forgotten, so the
+answer depends on the log alone, not on batches or restarts. Offsets already stop re-reads; this stops re-sends.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import numpy as np
+
+
+def event_hash(brand: str, event_id: str) -> int:
+    """64 bits of the event id, 0 when there is none. Two of a window of 1e6 ids collide with a chance below 1e-7."""
+    if not event_id:
+        return 0
+    return int.from_bytes(blake2b(f"{brand}\x1f{event_id}".encode(), digest_size=8).digest(), "little") or 1
+
+
+class RecentEvents:
+    """The windows of all logs that were read since the file was opened."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._order: dict[int, deque[int]] = {}
+        self._seen: dict[int, dict[int, int]] = {}  # log -> event -> how many events of the log came before it
+        self._count: dict[int, int] = {}
+
+    def pending(self, log: int) -> "Pending":
+        """The log's window with room for the events of a batch; nothing is remembered until `remember`."""
+        return Pending(self._window, self._seen.get(log, {}), self._count.get(log, 0))
+
+    def remember(self, log: int, events: Iterable[int]) -> None:
+        """Add event hashes in the order of arrival; the oldest make room."""
+        order = self._order.setdefault(log, deque())
+        seen = self._seen.setdefault(log, {})
+        count = self._count.get(log, 0)
+        for event in events:
+            if event:
+                order.append(event)
+                seen[event] = count
+                count += 1
+        self._count[log] = count
+        while len(order) > self._window:
+            event = order.popleft()
+            if count - seen[event] > self._window:  # else it came again since
+                del seen[event]
+
+    def load(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Take up the windows that `packed` gave."""
+        for log, hashes in rows:
+            self.remember(log, np.frombuffer(hashes, "<u8").tolist())
+
+    def packed(self, logs: Iterable[int]) -> list[tuple[int, bytes]]:
+        """(log, bytes) of the windows of these logs, for `load`."""
+        return [(log, np.array(self._order[log], "<u8").tobytes()) for log in logs if log in self._order]
+
+
+class Pending:
+    """The events of a batch that is not committed yet, checked against the window as it moves on with them."""
+
+    def __init__(self, window: int, seen: dict[int, int], count: int) -> None:
+        self._window = window
+        self._seen = seen
+        self._count = count
+        self._fresh: dict[int, int] = {}
+
+    def admit(self, event: int) -> bool:
+        """Whether the event is new, not among the last `window` ones; a new one takes its place in the window."""
+        at = self._fresh.get(event, self._seen.get(event))
+        if at is not None and self._count - at <= self._window:
+            return False
+        self._fresh[event] = self._count
+        self._count += 1
+        return True

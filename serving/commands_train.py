@@ -1,0 +1,58 @@
+"""`alsobought train`: learn a model once from the purchases in the data folder."""
+
+import click
+from rich.console import Console
+
+from config.settings import Settings
+from serving.command_options import command, settings_options
+from serving.logs import set_up_logging
+from serving.progress_display import ProgressDisplay
+
+_LEARNING = (
+    "vector_size",
+    "window",
+    "negative",
+    "ns_exponent",
+    "alpha",
+    "epochs",
+    "subsample",
+    "min_count",
+    "seed",
+    "train_min_customers",
+    "models_dir",
+    "models_topic",
+    "keep_versions",
+)
+
+
+@command(
+    example="""
+    alsobought train --data-dir /var/lib/alsobought
+    alsobought train --vector-size 64 --window 10 --no-announce
+    """
+)
+@click.option("--brand-id", help="Learn from this brand's products only, for requests that name the brand.")
+@click.option("--full", is_flag=True, help="From scratch, even where an increment would do.")
+@click.option("--announce/--no-announce", default=True, show_default=True, help="Tell the workers, over Kafka.")
+@settings_options(*_LEARNING)
+def train(settings: Settings, *, brand_id: str | None, full: bool, announce: bool) -> None:
+    """Learn a model once, write its snapshot and announce it.
+
+    Too little data is no error: it says what there is and what is needed.
+    """
+    set_up_logging(settings.log_format, settings.log_level)
+    from consumers.trainer import train_once  # noqa: PLC0415 - gensim takes a while to load, --help should not
+    from model.training import TooLittleData  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    with ProgressDisplay(console) as display:
+        try:
+            about = train_once(settings, brand_id=brand_id, full=full, announce=announce, progress=display.show)
+        except TooLittleData as little:
+            display.close()
+            click.echo(f"nothing learnt: {little}")
+            return
+    click.echo(
+        f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order lines "
+        f"of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"
+    )

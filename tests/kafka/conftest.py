@@ -1,0 +1,182 @@
+"""Fixtures of the Kafka suite: every test that takes `broker` runs on each kind that --broker names.
+
+Brokers start when first needed, once per run. A kind that this machine cannot start is skipped with a line at the end
+that says what to install; where brokers are required (CI, --require-brokers, the kind named) its tests are errors.
+Topics, group and service of a test are its own, so tests may share a broker.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.kafka.brokers import Broker
+from tests.kafka.fleet import ALL, MISSING, Fleet, kinds
+from tests.kafka.jars import Unavailable
+from tests.kafka.java_broker import JavaBroker
+from tests.kafka.service import Service, ShopTopics
+from tests.kafka.shop_client import ShopClient
+
+T = TypeVar("T")
+SERVICES = pytest.StashKey[list[Service]]()
+Topics = Callable[..., str]
+"""`topics("purchases", 6, {"cleanup.policy": "compact"})`: the new topic's full name."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _chosen(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "broker" in metafunc.fixturenames:
+        chosen: list[Any] = list(_chosen(metafunc.config))
+        if metafunc.definition.get_closest_marker("needs_real_broker"):
+            no_mock = pytest.mark.skip(reason="needs a real broker")
+            chosen = [kind for kind in chosen if kind != "embedded"] or [pytest.param("embedded", marks=no_mock)]
+        metafunc.parametrize("broker", chosen, indirect=True, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if {"broker", "java_cluster"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker("kafka")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for service in item.stash.get(SERVICES, []):
+            report.sections.append((f"alsobought run, {service.role}: {service.log}", service.log_tail()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for kind, reason in MISSING.items():
+        terminalreporter.write_line(f"!!! NOT TESTED on the {kind} broker: {reason}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    brokers = Fleet(tmp_path_factory.mktemp("brokers"), request.config.getoption("--broker"))
+    yield brokers
+    brokers.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, fleet: Fleet) -> Broker:
+    """The broker of this test, shared with the other tests of the run: do not stop it."""
+    return _or_skip(request.config, request.param, lambda: fleet.get(request.param))
+
+
+@pytest.fixture
+def java_cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., JavaBroker]]:
+    """`java_cluster(nodes=3, ...)` starts a Java broker of the test's own, to be stopped and killed at will."""
+    if "java" not in _chosen(request.config):
+        pytest.skip("needs --broker=java or all")
+    started: list[JavaBroker] = []
+
+    def start(**options: Any) -> JavaBroker:
+        cluster = JavaBroker(tmp_path / f"kafka{len(started)}", **options)
+        started.append(cluster)
+        return _or_skip(request.config, "java", cluster.start)
+
+    yield start
+    for cluster in started:
+        cluster.kill()
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """Starts the name of everything this test makes on the broker: readable, and never used before."""
+    readable = re.sub(r"[^a-z0-9]+", "-", request.node.originalname.removeprefix("test_").lower())[:40]
+    return f"{readable}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def group(prefix: str) -> str:
+    return f"{prefix}-group"
+
+
+@pytest.fixture
+def topics(broker: Broker, prefix: str) -> Iterator[Topics]:
+    made: list[str] = []
+
+    def create(name: str, partitions: int = 6, config: dict[str, str] | None = None) -> str:
+        full_name = f"{prefix}.{name}"
+        broker.create_topic(full_name, partitions, config)
+        made.append(full_name)
+        return full_name
+
+    yield create
+    if broker.kind == "own":
+        broker.delete_topics(*made)
+
+
+@pytest.fixture
+def shop_topics(topics: Topics, prefix: str) -> Callable[..., ShopTopics]:
+    """`shop_topics(partitions=6)` makes every topic that a service needs."""
+
+    def create(partitions: int = 6) -> ShopTopics:
+        return ShopTopics(
+            purchases=topics("purchases", partitions, {"retention.ms": "-1"}),
+            catalog=topics("catalog", partitions, {"cleanup.policy": "compact"}),
+            requests=topics("requests", partitions),
+            replies=topics("replies", partitions),
+            models=topics("models", 1, {"cleanup.policy": "compact"}),
+            dead_letters=topics("dead-letters", 1),
+            reply_patterns=(f"{prefix}.*",),
+        )
+
+    return create
+
+
+@pytest.fixture
+def shop(broker: Broker) -> Iterator[ShopClient]:
+    with ShopClient(broker) as client:
+        yield client
+
+
+@pytest.fixture
+def start_service(
+    request: pytest.FixtureRequest, broker: Broker, group: str, tmp_path: Path
+) -> Iterator[Callable[..., Service]]:
+    """`start_service(topics, role="both", name="one", wait=True, **settings)`: a service that runs until the test ends.
+
+    `name` is its folder under tmp_path; each needs its own. Settings are strings, named without ALSOBOUGHT_.
+    """
+    services = request.node.stash.setdefault(SERVICES, [])
+
+    def start(
+        made: ShopTopics, *, name: str = "service", role: str = "both", wait: bool = True, **settings: str
+    ) -> Service:
+        service = Service(broker, made, tmp_path / name, group=group, role=role, settings=settings)
+        services.append(service)
+        return service.start(wait=wait)
+
+    yield start
+    for service in services:
+        service.kill()
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    try:
+        return list(kinds(config.getoption("--broker")))
+    except ValueError as problem:
+        raise pytest.UsageError(str(problem)) from problem
+
+
+def _or_skip(config: pytest.Config, kind: str, start: Callable[[], T]) -> T:
+    """What `start` gives; the test is skipped, or an error where brokers are required, when this machine cannot."""
+    try:
+        return start()
+    except Unavailable as reason:
+        MISSING[kind] = str(reason)
+    what = f"the {kind} broker is not there: {MISSING[kind]}"
+    if config.getoption("--require-brokers") or config.getoption("--broker") in ALL:
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)

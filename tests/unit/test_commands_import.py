@@ -1,0 +1,129 @@
+"""`alsobought import` as a user meets it: what it prints, what it sends, how it refuses."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from confluent_kafka import Consumer, TopicPartition
+
+from consumers.embedded import EmbeddedBroker
+from serving.command_line import alsobought
+
+HEADER = "customer_id,order_id,product_id,ts,quantity,price\n"
+ORDERS = HEADER + "ada,1,tea,2026-01-02,2,4.5\nada,1,jam,2026-01-02,1,3\nben,2,tea,2026-01-03,1,4.5\n"
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with EmbeddedBroker({"purchases": 2, "catalog": 1}) as broker:
+        yield broker
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name: str, text: str) -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(alsobought, ["import", *arguments])
+
+
+def count(broker, topic, partitions):
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "test"})
+    marks = [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=5) for p in range(partitions)]
+    consumer.close()
+    return sum(high - low for low, high in marks)
+
+
+def test_a_file_is_sent_and_summed_up_in_plain_lines(broker, run, write):
+    before = count(broker, "purchases", 2)
+
+    result = run(write("orders.csv", ORDERS), "--bootstrap-servers", broker.bootstrap)
+
+    assert result.exit_code == 0, result.output
+    assert "2 orders, 3 lines, 2 customers" in result.output
+    assert "bought from 2026-01-02 00:00 to 2026-01-03 00:00 UTC" in result.output
+    assert "sending: 100 %" in result.output
+    assert "sent 2 records to purchases" in result.output
+    assert count(broker, "purchases", 2) - before == 2
+
+
+def test_products_are_sent_to_the_catalogue(broker, run, write):
+    path = write("products.csv", "sku,title\ntea,Green tea\n")
+
+    result = run("--products", path, "--products-column", "product=sku", "--bootstrap-servers", broker.bootstrap)
+
+    assert result.exit_code == 0, result.output
+    assert "sent 1 records to catalog" in result.output
+    assert count(broker, "catalog", 1) == 1
+
+
+def test_json_goes_to_standard_output_and_everything_else_does_not(broker, run, write):
+    path = write("orders.csv", ORDERS + ",3,tea,2026-01-03,1,1\n")
+
+    result = run(path, "--json", "--bootstrap-servers", broker.bootstrap)
+
+    report = json.loads(result.stdout)["purchases"]
+    assert (report["orders"], report["lines"], report["customers"]) == (2, 3, 2)
+    assert report["left_out"] == {"no customer": 1}
+    assert report["examples"][0]["row"] == 4
+    assert report["sent"]["records"] == 2
+
+
+def test_a_dry_run_shows_the_first_events_and_needs_no_broker(run, write):
+    result = run(write("orders.csv", ORDERS), "--dry-run", "--bootstrap-servers", "127.0.0.1:1")
+
+    assert result.exit_code == 0, result.output
+    assert '"profile_id":"ada"' in result.output
+
+
+def test_rows_left_out_are_counted_and_shown(run, write):
+    path = write("orders.csv", ORDERS + "eve,4,tea,2026-01-03,0,1\n" * 5)
+
+    result = run(path, "--dry-run")
+
+    assert "5 rows cannot be used and are left out" in result.output
+    assert "5 x quantity not above 0" in result.output
+    assert "row 4: customer_id=eve, order_id=4, product_id=tea, ts=2026-01-03, quantity=0, price=1" in result.output
+
+
+def test_columns_are_mapped_by_options(run, write):
+    path = write("orders.csv", "who;what;when\n007;tea;1/2/2026\n")
+    options = ["--customer-column", "who", "--product-column", "what", "--time-column", "when"]
+
+    result = run(path, *options, "--time-format", "%m/%d/%Y", "--dry-run")
+
+    assert '"profile_id":"007","occurred_at":"2026-01-02T00:00:00Z"' in result.output
+    assert "no column order_id: one order for each customer and time" in result.output
+
+
+def test_a_missing_column_ends_with_one_line_that_names_the_option(run, write):
+    result = run(write("orders.csv", "CustomerID,product_id,ts\n"), "--dry-run")
+
+    assert result.exit_code == 1
+    assert "Name the right one with --customer-column" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_file_with_nothing_to_send_is_an_error(run, write):
+    result = run(write("orders.csv", HEADER))
+
+    assert result.exit_code == 1
+    assert "holds nothing that can be sent" in result.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["--products", "p.csv", "--products-column", "colour=x"]])
+def test_a_wrong_call_is_a_usage_error(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(run, write):
+    result = run(write("orders.csv", ORDERS + "eve,4,t\x1b[31mea,2026-01-03,1,1\n"), "--dry-run")
+
+    assert "\x1b" not in result.output

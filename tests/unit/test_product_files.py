@@ -1,0 +1,67 @@
+"""Products out of files: records for the catalogue."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from consumers.product_files import ProductColumns, open_products
+from consumers.table_files import UnreadableFile
+
+
+def read(path: Path, columns: ProductColumns | None = None, **options) -> list[dict]:
+    with open_products(path, columns, **options) as file:
+        return [json.loads(record.value) for batch in file.batches(2) for record in batch]
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "products.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_row_becomes_a_record_with_what_is_known(csv):
+    path = csv("product_id,title,category,price\n007, Tea ,kitchen,4.5\n008,Teapot,,\n")
+
+    assert read(path) == [
+        {"product_id": "007", "title": "Tea", "category": "kitchen", "price": 4.5},
+        {"product_id": "008", "title": "Teapot"},
+    ]
+
+
+def test_the_key_is_the_product_id(csv):
+    with open_products(csv("product_id\n007\n")) as file:
+        (batch,) = file.batches()
+
+    assert batch[0].key == b"007"
+
+
+def test_the_order_of_the_file_is_kept_so_that_the_later_row_wins(csv):
+    path = csv("product_id,title\na,old\nb,x\na,new\n")
+
+    assert [(record["product_id"], record["title"]) for record in read(path)] == [
+        ("a", "old"),
+        ("b", "x"),
+        ("a", "new"),
+    ]
+
+
+def test_a_brand_can_be_given_for_all_rows(csv):
+    assert read(csv("product_id\na\n"), brand_id="acme") == [{"product_id": "a", "brand_id": "acme"}]
+
+
+def test_rows_that_cannot_be_used_are_counted(csv):
+    with open_products(csv("product_id,price\n,1\na,cheap\nb,-1\nc,1\n")) as file:
+        assert file.products == 1
+        assert file.left_out.rows == {"no product": 1, "price below 0": 1, "price is not a number": 1}
+
+
+def test_a_missing_column_is_named_with_the_option(csv):
+    with pytest.raises(
+        UnreadableFile, match=r"no column 'product_id'; it has: sku, title.*--products-column product=NAME"
+    ):
+        read(csv("sku,title\na,b\n"))
