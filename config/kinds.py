@@ -1,6 +1,8 @@
 """Kinds of values that settings take: each checks itself and says in words what it allows."""
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +31,9 @@ def _kafka_name(name: str | None) -> str | None:
 
 
 def _reply_topics(given: object) -> object:
+    if isinstance(given, str) and given.lstrip().startswith("["):  # a JSON list, as other tools write into environments
+        with suppress(ValueError):
+            given = json.loads(given)
     parts = given.split(",") if isinstance(given, str) else given
     if not isinstance(parts, (list, tuple)):
         return parts

@@ -71,7 +71,12 @@ class KafkaClients:
         """A producer that keys like Java's, so that a customer's records meet in one partition."""
         return Producer(
             self._shared()
-            | {"linger.ms": "1", "compression.type": "lz4", "enable.idempotence": "true", "message.max.bytes": "67108864"}
+            | {
+                "linger.ms": "1",
+                "compression.type": "lz4",
+                "enable.idempotence": "true",
+                "message.max.bytes": "67108864",
+            }
             | _without(self.properties, _CONSUMER_ONLY)
             | {"partitioner": "murmur2_random"}
             | {name.replace("_", "."): value for name, value in own.items()}
@@ -132,7 +137,9 @@ def watermarks(consumer: Consumer, topic: str, partition: int, timeout_s: float 
             time.sleep(0.05)
             continue
         if found is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no offsets of {topic}[{partition}] in {timeout_s} s"))
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"no offsets of {topic}[{partition}] in {timeout_s} s")
+            )
         return int(found[0]), int(found[1])
 
 

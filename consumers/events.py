@@ -92,7 +92,9 @@ class PurchaseDecoder:
         if event.payload is not None and event.items is None:
             event = _unwrapped(event, event.payload)
         if event.event_type != "purchase":
-            raise InvalidRecord("wrong_event_type", "event_type", "event_type is not 'purchase', the only one taken here")
+            raise InvalidRecord(
+                "wrong_event_type", "event_type", "event_type is not 'purchase', the only one taken here"
+            )
         if event.brand_id is None and headers:
             event.brand_id = text(headers.get("x-brand-id"), "x-brand-id")
         return Purchase(
@@ -107,7 +109,9 @@ class PurchaseDecoder:
         """The profile id of a phone number: HMAC-SHA256, 32 hexadecimal digits. Raises `InvalidRecord`."""
         if self.phone_hash_key is None:
             raise InvalidRecord(
-                "no_phone_hash_key", field, f"{field} is given, but the setting phone_hash_key is not: set it, then replay"
+                "no_phone_hash_key",
+                field,
+                f"{field} is given, but the setting phone_hash_key is not: set it, then replay",
             )
         number = _PHONE_NOISE.sub("", phone)
         if not _PHONE.fullmatch(number):
@@ -117,7 +121,9 @@ class PurchaseDecoder:
 
     def _forgotten(self, key: bytes | None) -> str:
         if key is None:
-            raise InvalidRecord("missing_field", "key", "a null value forgets the customer named by the key; key is missing")
+            raise InvalidRecord(
+                "missing_field", "key", "a null value forgets the customer named by the key; key is missing"
+            )
         profile = checked_id(text(key, "key"), "key")
         if self.phone_hash_key is not None and profile.startswith("+"):
             return self.profile_of_phone(profile, "key")

@@ -256,7 +256,9 @@ class TrainerProcess:
             self._process.join(1)
             self.metrics.trainer_restarts.inc()
             self.metrics.training_progress.set(0)
-            log.error("trainer_died", exit_code=self._process.exitcode, action=f"starting it again in {_RESTART_S:.0f} s")
+            log.error(
+                "trainer_died", exit_code=self._process.exitcode, action=f"starting it again in {_RESTART_S:.0f} s"
+            )
             self._pipe.close()
             self._restart_at_s = time.monotonic() + _RESTART_S
 

@@ -130,7 +130,9 @@ class Worker:
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
         else:
-            log.warning("kafka_read_error", topic=error.topic, partition=error.partition, code=error.name, error=error.text)
+            log.warning(
+                "kafka_read_error", topic=error.topic, partition=error.partition, code=error.name, error=error.text
+            )
 
     # -- purchases
 
@@ -197,7 +199,9 @@ class Worker:
                     headers=outgoing.headers,
                 )
                 span.waiting += 1
-            except KafkaException as error:  # no such partition, or too large: whoever asked waits in vain, and we say so
+            except (
+                KafkaException
+            ) as error:  # no such partition, or too large: whoever asked waits in vain, and we say so
                 log.warning("reply_refused", topic=outgoing.topic, error=error.args[0].str())
                 self.deliveries.failed += 1
         self._bury(letters)
@@ -217,14 +221,18 @@ class Worker:
             self._next_topic_check = now + _TOPIC_CHECK_S
             self.check_topics()
             if self.partitions.check_topic_id(self.consumer):
-                log.error("purchases_topic_was_made_anew", topic=self.partitions.purchases, action="read from its start")
+                log.error(
+                    "purchases_topic_was_made_anew", topic=self.partitions.purchases, action="read from its start"
+                )
 
     def _commit(self, *, asynchronous: bool) -> None:
         done = self.deliveries.committable()
         for topic, partition in self.partitions.owned:
             if topic == self.partitions.purchases:
                 done[topic, partition] = self.store.next_offset(partition)
-        offsets = [TopicPartition(*key, offset) for key, offset in done.items() if key in self.partitions.owned and offset]
+        offsets = [
+            TopicPartition(*key, offset) for key, offset in done.items() if key in self.partitions.owned and offset
+        ]
         if not offsets:
             return
         try:

@@ -157,6 +157,7 @@ def _row_of_product(vocabulary: NDArray[np.int64], products: int) -> NDArray[np.
 
 def _pairs_of(new: Histories, histories: Histories, bought: Bought) -> NDArray[np.bool_]:
     """Which of the pairs `bought` out of `histories` also are in `new`."""
+    assert np.isin(new.customers, histories.customers).all(), "new lines are among all lines"
     fresh = distinct(new)
     position = np.searchsorted(histories.customers, new.customers)
     return np.isin(_pair_keys(bought, np.arange(len(histories.customers))), _pair_keys(fresh, position))

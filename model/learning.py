@@ -77,9 +77,7 @@ def newest_ancestor(models: Path, candidates: Sequence[str], brand_id: str | Non
     return None
 
 
-def learn(
-    contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progress: Progress, now_s: float
-) -> Draft:
+def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progress: Progress, now_s: float) -> Draft:
     """Learn the next model. Raises `TooLittleData`."""
     started = time.perf_counter()
     keys = [product.key for product in contents.products]

@@ -16,6 +16,8 @@ from model.histories import Bought, starts_where
 
 LEAST_WEIGHT = 0.05  # of an order long ago, against 1 for the latest
 _SPARE = 32  # neighbours fetched beyond k at first; those bought already are dropped from them
+_NARROW = 8  # an allow-list below this part of the catalogue is scored row by row
+_LOWEST = np.finfo(np.float32).min
 _REASON_HISTORY = 256  # the weightiest products of a history that can be a reason: bounds the cost for great buyers
 
 
@@ -98,29 +100,58 @@ def rank(
 ) -> list[Ranked]:
     """The `k[i]` best rows for query i, none of `excluded[i]`, and all of `only[i]` where that is given.
 
-    Fewer than asked only when nothing more is allowed. Exact: what is left out is replaced by the next best.
+    Fewer than asked only when nothing more is allowed; a row whose bias is minus infinity never is. Exact: what is left
+    out is replaced by the next best.
     """
-    answers: list[Ranked | None] = [None] * len(queries)
-    mark = np.zeros(len(index), bool)  # all False between requests
-    pending = []
-    for i in range(len(queries)):
-        allowed = only[i] if only is not None else None
-        if allowed is None:
-            pending.append(i)
-        else:
-            answers[i] = _best_of(index, queries[i], _without(np.unique(allowed), excluded[i], mark), k[i])
+    answers = [Ranked(np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(queries)
+    permits = [_Permit(len(index), excluded[i], only[i] if only is not None else None) for i in range(len(queries))]
+    for i, permit in enumerate(permits):
+        if permit.is_narrow:
+            answers[i] = _best_of(index, queries[i], permit.rows(), k[i])
+    pending = [i for i, permit in enumerate(permits) if not permit.is_narrow]
     fetch = max((k[i] for i in pending), default=0) + _SPARE
+    mark = np.zeros(len(index), bool)  # all False between requests
     while pending:
         scores, rows = index.search(queries[pending], fetch)
+        found = np.count_nonzero(scores > _LOWEST, axis=1)  # faiss fills up with row -1 at the lowest score
         short = []
         for place, i in enumerate(pending):
-            keep = _kept(rows[place], excluded[i], mark)[: k[i]]
+            keep = permits[i].kept(rows[place, : found[place]], mark)[: k[i]]
+            answers[i] = Ranked(rows[place, keep], scores[place, keep])
             if len(keep) < k[i] and rows.shape[1] < len(index):
                 short.append(i)
-            else:
-                answers[i] = Ranked(rows[place][keep], scores[place][keep])
         pending, fetch = short, 4 * fetch
-    return [answer for answer in answers if answer is not None]
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Permit:
+    """Which rows one request may be given."""
+
+    items: int  # in the index
+    excluded: NDArray[np.integer]
+    only: NDArray[np.integer] | None
+
+    @property
+    def is_narrow(self) -> bool:
+        """So few rows are allowed that scoring these is cheaper than searching and dropping others."""
+        return self.only is not None and len(self.only) < self.items / _NARROW
+
+    def rows(self) -> NDArray[np.int64]:
+        """The allowed rows, when `only` is given."""
+        return np.setdiff1d(np.zeros(0) if self.only is None else self.only, self.excluded).astype(np.int64)
+
+    def kept(self, rows: NDArray[np.int64], mark: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The places in `rows` that are allowed. `mark` is lent: all False, one for each item."""
+        if self.only is not None:
+            allowed = np.zeros(self.items, bool)
+            allowed[self.only] = True
+            allowed[self.excluded] = False
+            return np.flatnonzero(allowed[rows])
+        mark[self.excluded] = True
+        places = np.flatnonzero(~mark[rows])
+        mark[self.excluded] = False
+        return places
 
 
 def because(
@@ -195,20 +226,6 @@ def display_scores(scores: NDArray[np.floating], scale: ScoreScale) -> NDArray[n
 
 def _best_of(index: Searchable, query: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Ranked:
     scores = index.scores_of(query, rows)
-    if len(rows) > k:
-        best = np.argpartition(scores, len(rows) - k)[len(rows) - k :] if k else np.zeros(0, np.int64)
-        rows, scores = rows[best], scores[best]
-    order = np.lexsort((rows, -scores))
+    rows, scores = rows[scores > _LOWEST], scores[scores > _LOWEST]
+    order = np.lexsort((rows, -scores))[:k]
     return Ranked(rows[order], scores[order])
-
-
-def _without(rows: NDArray[np.integer], excluded: NDArray[np.integer], mark: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return rows[_kept(rows, excluded, mark)].astype(np.int64)
-
-
-def _kept(rows: NDArray[np.integer], excluded: NDArray[np.integer], mark: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The places in `rows` that are not excluded."""
-    mark[excluded] = True
-    places = np.flatnonzero(~mark[rows])
-    mark[excluded] = False
-    return places

@@ -13,9 +13,7 @@ from model.packing import LINE_BYTES, UINT32, lines_of, unpack
 from model.purchases import Product
 from model.schema import database_id, explained, open_to_read
 
-_PRODUCTS = (
-    "SELECT brand, product_id, coalesce(price, paid), title, category, withdrawn FROM product ORDER BY id"
-)
+_PRODUCTS = "SELECT brand, product_id, coalesce(price, paid), title, category, withdrawn FROM product ORDER BY id"
 _CURRENT = "SELECT id FROM log WHERE current"
 
 

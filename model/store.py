@@ -150,7 +150,8 @@ class Store:
         with self._transaction() as db:
             where = "cluster = ? AND topic = ? AND topic_id = ? AND partition = ?"
             row = db.execute(
-                f"SELECT id, next, generation FROM log WHERE {where} ORDER BY generation DESC LIMIT 1", key  # noqa: S608
+                f"SELECT id, next, generation FROM log WHERE {where} ORDER BY generation DESC LIMIT 1",
+                key,  # noqa: S608
             ).fetchone()
             if row is None or restart:
                 generation = row[2] + 1 if row else 0

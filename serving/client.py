@@ -76,7 +76,9 @@ class Client:
         consumer = self.clients.consumer("alsobought-client", fetch_wait_max_ms="20")
         listed = consumer.list_topics(self.replies, timeout=10).topics[self.replies]
         if listed.error is not None:
-            raise BrokerUnavailable(f"topic {self.replies}: {listed.error.str()}; start the service first, it creates it")
+            raise BrokerUnavailable(
+                f"topic {self.replies}: {listed.error.str()}; start the service first, it creates it"
+            )
         self._partition = random.choice(sorted(listed.partitions))  # noqa: S311 - any will do
         _, high = watermarks(consumer, self.replies, self._partition)
         consumer.assign([TopicPartition(self.replies, self._partition, high)])
@@ -105,5 +107,3 @@ def _read(record: Record) -> dict[str, Any]:
     if "error" in reply:
         raise RequestRefused(reply["error"])
     return reply
-
-

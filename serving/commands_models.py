@@ -40,6 +40,14 @@ def _table(listed: list[dict[str, Any]]) -> Table:
             continue
         made = datetime.fromtimestamp(row["created_at_s"], UTC).strftime("%Y-%m-%d %H:%M")
         numbers = [f"{row[name]:,}" for name in ("vocabulary", "customers", "lines")]
-        cells = [row["version"], row["kind"], made, row["brand_id"] or "", *numbers, f"{row['seconds']:.1f}", row["reason"]]
+        cells = [
+            row["version"],
+            row["kind"],
+            made,
+            row["brand_id"] or "",
+            *numbers,
+            f"{row['seconds']:.1f}",
+            row["reason"],
+        ]
         table.add_row(*map(plain, cells))
     return table

@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from serving.redaction import one_line, redacted
 
 # They report every step at INFO, of no use to an operator.
-_TALKATIVE = ("gensim", "smart_open", "urllib3", "asyncio", "docker")
+_TALKATIVE = ("gensim", "smart_open", "urllib3", "asyncio", "docker", "faiss")
 _FIRST = ("timestamp", "level", "event")
 
 

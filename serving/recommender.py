@@ -71,11 +71,11 @@ class Recommender:
         """One answer for each request, in their order."""
         histories = self._store.histories([request.profile_id for request in requests])
         baskets = [self._numbers(request, request.product_ids) for request in requests]
-        in_query = [basket if request.kind != "similar" else [] for request, basket in zip(requests, baskets, strict=True)]
-        bought = distinct(with_baskets(histories, in_query))
-        cases = [
-            self._case(request, bought, histories, i, baskets[i]) for i, request in enumerate(requests)
+        in_query = [
+            basket if request.kind != "similar" else [] for request, basket in zip(requests, baskets, strict=True)
         ]
+        bought = distinct(with_baskets(histories, in_query))
+        cases = [self._case(request, bought, histories, i, baskets[i]) for i, request in enumerate(requests)]
         self._recommend(cases, bought)
         for i, case in enumerate(cases):
             if case.request.kind in ("similar", "all"):
@@ -160,7 +160,9 @@ class Recommender:
             [self._allowed(model, cases[i]) for i in able],
         )
         shown = [_for_sale(found) for found in ranked]
-        reasons = because(model.vectors, model.snapshot.index.outputs, _of(history, able), [found.rows for found in shown])
+        reasons = because(
+            model.vectors, model.snapshot.index.outputs, _of(history, able), [found.rows for found in shown]
+        )
         for i, found, named in zip(able, shown, reasons, strict=True):
             cases[i].answer.items += self._items(model, found, named)
 

@@ -56,7 +56,9 @@ def read_body(value: bytes | None) -> Body:
         raise InvalidRecord("missing_field", "value", "the request has no value: send a JSON object with profile_id")
     if len(value) > MAX_REQUEST_BYTES:
         raise InvalidRecord(
-            "too_large", "value", f"the request has {len(value)} bytes, {MAX_REQUEST_BYTES} are taken; shorten the lists"
+            "too_large",
+            "value",
+            f"the request has {len(value)} bytes, {MAX_REQUEST_BYTES} are taken; shorten the lists",
         )
     return parsed(_BODY, value)
 

@@ -79,7 +79,9 @@ def exclusive(data_dir: Path) -> Iterator[IO[str]]:
         data_dir.mkdir(parents=True, exist_ok=True)
         file = (data_dir / "lock").open("a+", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"data_dir = {data_dir}: {error.strerror}; give a folder that this user may write to") from error
+        raise ConfigError(
+            f"data_dir = {data_dir}: {error.strerror}; give a folder that this user may write to"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -347,4 +349,3 @@ def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[s
             row["problem"] = refused[version]
         listed.append(row)
     return listed
-

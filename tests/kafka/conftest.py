@@ -129,7 +129,7 @@ def shop_topics(topics: Topics, prefix: str) -> Callable[..., ShopTopics]:
             replies=topics("replies", partitions),
             models=topics("models", 1, {"cleanup.policy": "compact"}),
             dead_letters=topics("dead-letters", 1),
-            reply_patterns=(f"{prefix}.*",),
+            reply_patterns=(f"{prefix}.recommendation-replies*", f"{prefix}.replies*"),
         )
 
     return create

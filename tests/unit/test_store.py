@@ -89,7 +89,17 @@ def test_a_repeated_event_id_is_counted_once_across_batches_and_restarts(path):
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_what_the_dedupe_window_holds_does_not_depend_on_batches(path, batch):
     store = open_store(path, dedupe_window_events=3)
-    events = ["a", "b", "c", "a", "d", "e", "a", "f", "b"]  # the second a is 3 back, the third 6 back, the second b 6 back
+    events = [
+        "a",
+        "b",
+        "c",
+        "a",
+        "d",
+        "e",
+        "a",
+        "f",
+        "b",
+    ]  # the second a is 3 back, the third 6 back, the second b 6 back
     records = log_of(*(order("ada", "tea", event_id=event) for event in events))
 
     applied = sum(store.apply(records[at : at + batch]).applied for at in range(0, len(records), batch))

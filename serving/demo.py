@@ -1,0 +1,306 @@
+"""The demo: a shop's year of purchases through an embedded broker into the real service, watched from outside.
+
+This process holds the broker and plays the shop and its customers; `alsobought run` is a process beside it, asked over
+Kafka as any client would. Ctrl-C stops all of it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config.settings import ENVIRONMENT_PREFIX, Settings
+from consumers.clients import KafkaClients, produce
+from consumers.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
+from serving.client import Client
+from serving.demo_screen import Offer, Screen
+from serving.service import stop_signal, topic_names
+from serving.shop import Shop
+
+PROPERTIES = {name: str(value) for name, value in CONSUMER_PROPERTIES.items()}
+_PARTITIONS = 6
+_START_S = 30.0
+_LEARN_S = 120.0
+_STOP_S = 4.0
+_SHOWN_CUSTOMERS = 3
+_K = 6
+
+
+class DemoFailed(Exception):
+    """The service beside the demo did not do its part; the text ends with its log."""
+
+
+class _Stopped(Exception):
+    """Ctrl-C was pressed."""
+
+
+def run_demo(*, customers: int, orders: int, seed: int, once: bool) -> None:
+    """Show everything, then run until Ctrl-C, or end when `once`."""
+    screen = Screen()
+    with stop_signal() as stopping, tempfile.TemporaryDirectory(prefix="alsobought-demo-") as folder:
+        settings = Settings(data_dir=Path(folder), http_port=0)
+        names = topic_names(settings)
+        planned = {plan.name: plan.partitions for plan in names.plans(_PARTITIONS)}
+        with EmbeddedBroker(planned) as broker:
+            screen.say(f"a broker inside this process: {broker.bootstrap}")
+            with _service(settings, broker.bootstrap) as service:
+                shop = Shop(customers=customers, orders=orders, seed=seed)
+                clients = KafkaClients(broker.bootstrap, PROPERTIES)
+                show = _Show(screen, shop, service, clients, settings, stopping)
+                try:
+                    show.play(once=once)
+                except _Stopped:
+                    pass
+                finally:
+                    screen.stop_progress()
+                    show.close()
+                screen.say("stopping")
+    screen.say("stopped")
+
+
+@dataclass(slots=True)
+class _Running:
+    """The service's process."""
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    def url(self) -> str | None:
+        """Its HTTP address, once it listens."""
+        try:
+            return str(json.loads((self.folder / "run.json").read_text())["http"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def metrics(self) -> dict[str, float]:
+        """What Prometheus would scrape, without the labelled series; empty while it does not listen."""
+        try:
+            with urllib.request.urlopen(f"{self.url()}/metrics", timeout=2) as answer:  # noqa: S310 - our own address
+                lines = answer.read().decode().splitlines()
+        except (OSError, ValueError):
+            return {}
+        pairs = (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")
+        return {name: float(value) for name, value in pairs}
+
+    def log_tail(self) -> str:
+        """The end of its log."""
+        return "\n".join((self.folder / "service.log").read_text().splitlines()[-10:])
+
+
+@contextmanager
+def _service(settings: Settings, bootstrap: str) -> Iterator[_Running]:
+    """`alsobought run` beside us, ended with us."""
+    given = {
+        "BOOTSTRAP_SERVERS": bootstrap,
+        "KAFKA_PROPERTIES": json.dumps(PROPERTIES),
+        "DATA_DIR": str(settings.data_dir),
+        "HTTP_PORT": "0",
+        "CREATE_TOPICS": "false",
+        "LOG_FORMAT": "console",
+    }
+    # settings of this shell are for another service than the demo's
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    environment |= {ENVIRONMENT_PREFIX + name: value for name, value in given.items()}
+    with (settings.data_dir / "service.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "serving", "run"],
+            env=environment,
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is ours; we pass it on when we are ready
+        )
+    running = _Running(process, settings.data_dir)
+    try:
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(slots=True)
+class _Show:
+    """The acts of the demo."""
+
+    screen: Screen
+    shop: Shop
+    service: _Running
+    clients: KafkaClients
+    settings: Settings
+    stopping: Callable[[], bool]
+    client: Client | None = None
+
+    def play(self, *, once: bool) -> None:
+        """All acts in their order."""
+        self._until(lambda: bool(self.service.metrics().get("alsobought_partitions_owned")), "start", _START_S)
+        self.client = Client(self.clients, self.settings.requests_topic, self.settings.replies_topic)
+        purchases = list(self.shop.purchases(datetime.now(UTC)))
+        self._list_catalogue()
+        self._stream(purchases)
+        self._watch_learning()
+        chosen = _typical_customers(purchases)
+        for profile in chosen:
+            self.screen.answers(profile, self._last_titles(purchases, profile), self._offers(profile))
+        self._buy_one(chosen[0])
+        self.screen.closing(
+            broker=self.clients.bootstrap_servers,
+            metrics=f"{self.service.url()}/metrics",
+            kcat=self._kcat(chosen[0]),
+            stays=not once,
+        )
+        while not once:
+            self._rest()
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        if self.client is not None:
+            self.client.close()
+
+    def _rest(self) -> None:
+        if self.stopping():
+            raise _Stopped
+        if self.service.process.poll() is not None:
+            raise DemoFailed(
+                f"the service ended with exit code {self.service.process.returncode}:\n{self.service.log_tail()}"
+            )
+        time.sleep(0.1)
+
+    def _until(self, holds: Callable[[], bool], what: str, timeout_s: float) -> None:
+        give_up = time.monotonic() + timeout_s
+        while not holds():
+            self._rest()
+            if time.monotonic() > give_up:
+                raise DemoFailed(f"the service did not {what} within {timeout_s:.0f} s:\n{self.service.log_tail()}")
+
+    def _list_catalogue(self) -> None:
+        producer = self.clients.producer()
+        for product in self.shop.catalog():
+            value = json.dumps(product).encode()
+            key = str(product["product_id"]).encode()
+            produce(producer, on_delivery=_ignored, topic=self.settings.catalog_topic, key=key, value=value)
+        producer.flush(10)
+
+    def _stream(self, purchases: Sequence[dict[str, Any]]) -> None:
+        """Send the year in some seconds, and watch the service store it."""
+        producer = self.clients.producer(linger_ms="20")
+        for sent, purchase in enumerate(purchases, 1):
+            self._send(producer, purchase)
+            if sent % 500 == 0:
+                producer.poll(0)
+                self._rest()
+                self.screen.purchases(self._stored(), len(purchases))
+        producer.flush(10)
+
+        def all_stored() -> bool:
+            stored = self._stored()
+            self.screen.purchases(stored, len(purchases))
+            return stored >= len(purchases)
+
+        self._until(all_stored, "store all purchases", _START_S)
+
+    def _stored(self) -> int:
+        return int(self.service.metrics().get('alsobought_events_total{outcome="applied"}', 0))
+
+    def _send(self, producer: Any, purchase: dict[str, Any]) -> None:
+        produce(
+            producer,
+            on_delivery=_ignored,
+            topic=self.settings.purchases_topic,
+            key=str(purchase["profile_id"]).encode(),
+            value=json.dumps(purchase).encode(),
+        )
+
+    def _watch_learning(self) -> None:
+        def learnt() -> bool:
+            metrics = self.service.metrics()
+            done = metrics.get("alsobought_model_version", 0) > 0
+            self.screen.learning(1.0 if done else metrics.get("alsobought_training_progress", 0))
+            return done
+
+        self._until(learnt, "learn a model", _LEARN_S)
+
+    def _offers(self, profile: str) -> list[Offer]:
+        assert self.client is not None, "play makes it"
+        reply = self.client.ask({"profile_id": profile, "k": _K}, timeout_s=10)
+        return [
+            Offer(
+                item["title"] or item["product_id"],
+                item["score"],
+                item["strategy"],
+                tuple(self.shop.title(product_id) for product_id in item["because"]),
+            )
+            for item in reply["recommendations"]
+        ]
+
+    def _last_titles(self, purchases: Sequence[dict[str, Any]], profile: str) -> list[str]:
+        bought = [item["product_id"] for p in purchases if p["profile_id"] == profile for item in p["items"]]
+        return [self.shop.title(product_id) for product_id in list(dict.fromkeys(reversed(bought)))[:_K]]
+
+    def _buy_one(self, profile: str) -> None:
+        """Let a customer buy something of a group never bought from, and ask again: no training in between."""
+        before = self._offers(profile)
+        product = self._something_new(profile, before)
+        producer = self.clients.producer()
+        self._send(
+            producer,
+            {
+                "event_id": "demo-just-now",
+                "profile_id": profile,
+                "occurred_at": datetime.now(UTC).isoformat(),
+                "items": [{"product_id": product, "quantity": 1}],
+            },
+        )
+        stored = self._stored()
+        producer.flush(10)
+        self._until(lambda: self._stored() > stored, "store the purchase", _START_S)
+        self.screen.before_after(profile, self.shop.title(product), before, self._offers(profile))
+
+    def _something_new(self, profile: str, before: Sequence[Offer]) -> str:
+        """A product that has nothing to do with what the customer is offered now."""
+        ids: dict[str, str] = {
+            self.shop.title(product["product_id"]): product["product_id"] for product in self.shop.catalog()
+        }
+        known = {
+            group for offer in before for title in (offer.title, *offer.because) for group in self._groups(ids, title)
+        }
+        return next((id_ for id_ in ids.values() if not self.shop.goes_with(id_) & known), next(iter(ids.values())))
+
+    def _groups(self, ids: dict[str, str], title: str) -> frozenset[str]:
+        return self.shop.goes_with(ids[title]) if title in ids else frozenset()
+
+    def _kcat(self, profile: str) -> str:
+        topic, replies = self.settings.requests_topic, self.settings.replies_topic
+        bootstrap = self.clients.bootstrap_servers
+        request = json.dumps({"profile_id": profile, "k": 3})
+        return (
+            f"echo '{profile}|{request}' | kcat -b {bootstrap} -X topic.partitioner=murmur2_random -t {topic} -K '|' -P"
+            f" && kcat -b {bootstrap} -t {replies} -C -o -1 -e -q | tail -1"
+        )
+
+
+def _ignored(error: object, message: object) -> None:
+    """The demo looks at what the service stored, not at delivery reports."""
+
+
+def _typical_customers(purchases: Sequence[dict[str, Any]]) -> list[str]:
+    """Customers with enough orders to have a taste and few enough to see it at a glance, those who bought lately first."""
+    orders: dict[str, int] = {}
+    for purchase in purchases:
+        orders[purchase["profile_id"]] = orders.get(purchase["profile_id"], 0) + 1
+    lately = dict.fromkeys(purchase["profile_id"] for purchase in reversed(purchases))
+    return [profile for profile in lately if orders[profile] in (4, 5, 6)][:_SHOWN_CUSTOMERS]
