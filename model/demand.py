@@ -94,8 +94,8 @@ class Demand:
     def bias(self, products: NDArray[np.integer], popularity_weight: float, trend_weight: float) -> NDArray[np.float32]:
         """float32 (n,): what popularity and trend add to each product's log-score; an unknown product never sold.
 
-        popularity_weight * (log(1 + total) - mean) + trend_weight * log((recent + 3) / (total * share + 3)), share being
-        the window's part of all lines. Mean and share may lag by 1 %, so an event changes few products only.
+        popularity_weight * (log(1 + total) - mean) + trend_weight * log((recent + 3) / (total * share + 3)); share
+        is the window's part of all lines. Mean and share may lag by 1 %, so an event changes few products only.
         """
         total, recent = self._counts_of(products)
         popularity = np.log1p(total) - self._mean_log

@@ -46,16 +46,19 @@ class Popular:
 
         Only products that ever sold. Fewer than `count` when there are no more.
         """
-        self._follow(count + (0 if excluded is None else len(excluded)))
-        best = self._allowed(excluded)
-        if len(best) < count and not self._complete:  # many were refused only after `_best` was made
+        wanted = count + (0 if excluded is None else len(excluded))
+        self._follow(wanted)
+        best = self._allowed(self._best[:wanted], excluded)
+        if len(best) < count:  # some of the best are no longer sellable: look further down
+            best = self._allowed(self._best, excluded)
+        if len(best) < count and not self._complete:
             self._seen = None
             self._follow(self._wanted)
-            best = self._allowed(excluded)
+            best = self._allowed(self._best, excluded)
         return best[:count]
 
-    def _allowed(self, excluded: NDArray[np.integer] | None) -> NDArray[np.int64]:
-        best = self._best[self._sellable(self._best)]
+    def _allowed(self, best: NDArray[np.int64], excluded: NDArray[np.integer] | None) -> NDArray[np.int64]:
+        best = best[self._sellable(best)]
         if excluded is None or not len(excluded):
             return best
         sold = len(self._demand.total)

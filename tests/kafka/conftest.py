@@ -2,7 +2,8 @@
 
 Brokers start when first needed, once per run. A kind that this machine cannot start is skipped with a line at the end
 that says what to install; where brokers are required (CI, --require-brokers, the kind named) its tests are errors.
-Topics, group and service of a test are its own, so tests may share a broker.
+Topics, group and service of a test are its own, so tests may share a broker. `needs_real_broker` leaves the embedded one
+out; `needs_real_broker(one=True)` is for what takes long and is the same on every real broker: it runs on the first.
 """
 
 import re
@@ -17,6 +18,7 @@ from tests.kafka.brokers import Broker
 from tests.kafka.fleet import ALL, MISSING, Fleet, kinds
 from tests.kafka.jars import Unavailable
 from tests.kafka.java_broker import JavaBroker
+from tests.kafka.running_shop import RunningShop
 from tests.kafka.service import Service, ShopTopics
 from tests.kafka.shop_client import ShopClient
 
@@ -33,9 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         chosen: list[Any] = list(_chosen(metafunc.config))
-        if metafunc.definition.get_closest_marker("needs_real_broker"):
+        if marker := metafunc.definition.get_closest_marker("needs_real_broker"):
             no_mock = pytest.mark.skip(reason="needs a real broker")
-            chosen = [kind for kind in chosen if kind != "embedded"] or [pytest.param("embedded", marks=no_mock)]
+            real = [kind for kind in chosen if kind != "embedded"]
+            chosen = real[: 1 if marker.kwargs.get("one") else None] or [pytest.param("embedded", marks=no_mock)]
         metafunc.parametrize("broker", chosen, indirect=True, scope="session")
 
 
@@ -50,7 +53,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        for service in item.stash.get(SERVICES, []):
+        arguments = getattr(item, "funcargs", {}).values()
+        shared = [value.service for value in arguments if isinstance(value, RunningShop)]
+        for service in [*item.stash.get(SERVICES, []), *shared]:
             report.sections.append((f"alsobought run, {service.role}: {service.log}", service.log_tail()))
     return report
 

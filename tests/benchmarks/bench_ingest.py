@@ -1,0 +1,155 @@
+"""How much of a bare consume does full ingest keep up with: decode, dedupe, SQLite with the offsets in one transaction?
+
+Both read the same topic on the official broker with the same client settings, alternately, from its start to its end; the clock
+starts with the first batch, which is not counted. Between them, for the eye: consume and decode, nothing stored. Goal: 10 %.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from config.settings import Settings
+from consumers.clients import KafkaClients, drain
+from consumers.events import PurchaseDecoder
+from consumers.records import sorted_out
+from model.store import Applied
+from serving.service import Service
+from tests.benchmarks.generated import Shop
+from tests.benchmarks.setting import Figures, introduce, java_broker, number, scratch
+
+TOPIC, PARTITIONS, BATCH = "purchases", 6, 2000
+BARE, DECODED, FULL = "bare consume", "consume and decode", "full ingest"
+_TIMEOUT_S = 600
+
+
+class Clock:
+    """Counts events from the end of the first batch to the last event."""
+
+    def __init__(self, events: int) -> None:
+        self.wanted, self.seen, self.first = events, 0, 0
+        self._begin = self._begin_cpu = 0.0
+        self.figures: dict[str, float] = {}
+        self._give_up = time.monotonic() + _TIMEOUT_S
+
+    def count(self, events: int) -> None:
+        """A batch is done."""
+        self.seen += events
+        if events and not self.first:
+            self.first, self._begin, self._begin_cpu = events, time.perf_counter(), time.process_time()
+        if self.done and not self.figures:
+            counted = self.seen - self.first
+            self.figures = {
+                "events/s": counted / (time.perf_counter() - self._begin),
+                "events per CPU second": counted / (time.process_time() - self._begin_cpu),
+            }
+
+    @property
+    def done(self) -> bool:
+        """Whether all have come. Raises TimeoutError when they do not."""
+        if time.monotonic() > self._give_up:
+            raise TimeoutError(f"{self.seen:,} of {self.wanted:,} events within {_TIMEOUT_S} s")
+        return self.seen >= self.wanted
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, default=300_000)
+    options.add_argument("--customers", type=int, default=100_000)
+    options.add_argument("--products", type=int, default=50_000)
+    options.add_argument("--rounds", type=int, default=3)
+    chosen = options.parse_args()
+    shop = Shop(chosen.events, chosen.customers, chosen.products)
+    with scratch() as folder, java_broker(folder) as broker:
+        broker.create_topic(TOPIC, PARTITIONS, {"retention.ms": "-1"})
+        clients = KafkaClients(broker.bootstrap, {})
+        size = fill(clients, shop)
+        introduce(
+            "Full ingest beside a bare consume of the same topic",
+            events=chosen.events, bytes_each=round(size), customers=chosen.customers, products=chosen.products,
+            partitions=PARTITIONS, rounds=chosen.rounds,
+        )  # fmt: skip
+        figures = Figures(BARE, DECODED, FULL)
+        for turn in range(chosen.rounds):
+            figures.add(BARE, **_consumed(clients, chosen.events, len))
+            figures.add(DECODED, **_consumed(clients, chosen.events, _decoded))
+            figures.add(FULL, **ingested(broker.bootstrap, folder / f"data{turn}", chosen.events))
+    figures.show(yardstick=BARE)
+    what = "events/s", "events per CPU second"
+    wall, cpu = (100 * figures.ratio(name, FULL, BARE) for name in what)
+    print(f"full ingest is {number(wall)} % of a bare consume by the clock, {number(cpu)} % by processor time; goal 10 %")
+    print(f"greatest memory of this process, broker not counted: {_peak_mb():.0f} MB")
+
+
+def fill(clients: KafkaClients, shop: Shop) -> float:
+    """Produce all events; returns the mean size of a value in bytes."""
+    producer: Producer = clients.producer(linger_ms="50")
+    total = count = 0
+    for key, value in shop.records():
+        total, count = total + len(value), count + 1
+        while True:
+            try:
+                producer.produce(TOPIC, key=key, value=value)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    assert producer.flush(60) == 0, "not everything was delivered"
+    return total / count
+
+
+def _consumed(clients: KafkaClients, events: int, work: Callable[[list], int]) -> dict[str, float]:
+    """Read the whole topic, doing `work` with each batch."""
+    consumer: Consumer = clients.consumer("bare")
+    consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])
+    clock = Clock(events)
+    while not clock.done:
+        clock.count(work(drain(consumer, BATCH, 0.1)))
+    consumer.close()
+    return clock.figures
+
+
+def _decoded(messages: list) -> int:
+    decoder, now_s = PurchaseDecoder(), time.time()
+    records, _ = sorted_out(messages)
+    for record in records:
+        decoder.decode(record.key, record.value, {}, record.timestamp_ms / 1000, now_s)
+    return len(records)
+
+
+def ingested(bootstrap: str, folder: Path, events: int) -> dict[str, float]:
+    """Let a fresh worker read the whole topic into a fresh file."""
+    clock = Clock(events)
+    with fresh_worker(bootstrap, folder, clock.count) as service:
+        service.run(lambda: clock.done)
+    return clock.figures
+
+
+@contextmanager
+def fresh_worker(bootstrap: str, folder: Path, count: Callable[[int], None]) -> Iterator[Service]:
+    """The service as `alsobought run --role worker` builds it, in this process; `count` hears of every batch."""
+    settings = Settings(bootstrap_servers=bootstrap, data_dir=folder, group_id=folder.name, role="worker")
+    folder.mkdir()
+    with ExitStack() as stack:
+        service = Service(settings)
+        service.open(stack, lambda: False)
+        assert service.worker is not None, "just opened"
+        taken_up = service.worker.on_applied
+
+        def applied(batch: Applied) -> None:
+            taken_up(batch)
+            count(batch.applied)
+
+        service.worker.on_applied = applied
+        yield service
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

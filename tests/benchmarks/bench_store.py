@@ -1,0 +1,153 @@
+"""How should a customer's purchases lie in SQLite? Ours beside the two plain layouts, written alternately.
+
+ours: a packed row for each batch, folded now and then into one row for each customer; `row per line`: the textbook table;
+`blob per customer`: each batch appends to its customers' rows at once. All three intern names, drop repeats, keep the offset in
+the same transaction and pass through the same code; the other two keep no window of event ids in the file, which favours them.
+"""
+
+import argparse
+import random
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model.histories import Histories
+from model.packing import Orders
+from model.purchases import LogRecord
+from model.store import _FOLD, Store, _Plan
+from model.tail import Tail
+from tests.benchmarks.generated import Shop
+from tests.benchmarks.setting import Figures, introduce, number, scratch, table
+
+CUSTOMERS_READ = 256
+_READS = 40
+_LINES = (
+    "SELECT c.profile, l.product, l.time FROM customer c JOIN line l ON l.customer = c.id "
+    "WHERE c.profile IN (SELECT value FROM json_each(?)) ORDER BY l.customer, l.time"
+)
+
+
+class _NoTail(Tail):
+    """Takes nothing up: lines of the layouts that have no tail are in the file at once."""
+
+    def add(self, orders: Orders) -> None:
+        pass
+
+
+class BlobPerCustomer(Store):
+    """Each batch appends to the rows of its customers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._tail = _NoTail()
+
+    def _write(self, db: sqlite3.Connection, plan: _Plan, orders: Orders | None) -> None:
+        super()._write(db, plan, None)
+        batch = Tail()
+        assert orders is not None
+        batch.add(orders)
+        db.executemany(_FOLD, batch.rows())
+
+
+class RowPerLine(Store):
+    """A row for each order line, in the order of customers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._tail = _NoTail()
+        self._db.execute(
+            "CREATE TABLE line(customer INTEGER, time INTEGER, event INTEGER, product INTEGER, "
+            "PRIMARY KEY(customer, time, event, product)) WITHOUT ROWID"
+        )
+
+    def _write(self, db: sqlite3.Connection, plan: _Plan, orders: Orders | None) -> None:
+        super()._write(db, plan, None)
+        assert orders is not None
+        columns = (orders.customers, orders.times, orders.hashes.astype(np.uint16))  # enough to tell orders apart
+        rows = (np.repeat(column, orders.sizes).tolist() for column in columns)
+        db.executemany("INSERT INTO line VALUES (?, ?, ?, ?)", zip(*rows, orders.products.tolist(), strict=True))
+
+    def histories(self, profiles: Sequence[str]) -> Histories:
+        found: dict[str, list[tuple[int, int]]] = {profile: [] for profile in profiles}
+        for profile, product, time_s in self._db.execute(_LINES, ('["' + '","'.join(found) + '"]',)):
+            found[profile].append((product, time_s))
+        lines = np.array([line for profile in profiles for line in found[profile]], np.uint32).reshape(-1, 2)
+        starts = np.cumsum([0, *(len(found[profile]) for profile in profiles)])
+        return Histories(np.arange(len(profiles), dtype=np.uint32), starts, lines[:, 0], lines[:, 1])
+
+
+LAYOUTS: dict[str, Callable[[Path], Store]] = {
+    "ours": Store,
+    "row per line": RowPerLine,
+    "blob per customer": BlobPerCustomer,
+}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, default=200_000)
+    options.add_argument("--customers", type=int, default=50_000)
+    options.add_argument("--products", type=int, default=20_000)
+    options.add_argument("--batches", type=int, nargs="+", default=[2000, 200], help="records in one transaction")
+    options.add_argument("--rounds", type=int, default=3)
+    chosen = options.parse_args()
+    log = Shop(chosen.events, chosen.customers, chosen.products).log()
+    lines = sum(len(record.change.products) for record in log if record.change)
+    introduce(
+        "Layouts of purchase histories in SQLite",
+        events=chosen.events, lines=lines, customers=chosen.customers, products=chosen.products, rounds=chosen.rounds,
+    )  # fmt: skip
+    for batch in chosen.batches:
+        figures = Figures(*LAYOUTS)
+        for _ in range(chosen.rounds):
+            for name, layout in LAYOUTS.items():
+                with scratch() as folder:
+                    figures.add(name, **_measured(layout, folder / "store.db", log, batch))
+        print(f"\nbatches of {batch}")
+        figures.show(yardstick="row per line")
+        _show_gain(figures)
+
+
+def _measured(layout: Callable[[Path], Store], path: Path, log: Sequence[LogRecord], batch: int) -> dict[str, float]:
+    store = layout(path)
+    store.open_log("cluster", "purchases", "id", 0)
+    begin, begin_cpu, lines = time.perf_counter(), time.process_time(), 0
+    for at in range(0, len(log), batch):
+        lines += len(store.apply(log[at : at + batch]).products)
+    seconds, cpu_s = time.perf_counter() - begin, time.process_time() - begin_cpu
+    read_ms = _read_ms(store, sorted({record.change.profile for record in log if record.change}))
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    store.close()  # folds what waits: that belongs to the writing
+    seconds, cpu_s = seconds + time.perf_counter() - begin, cpu_s + time.process_time() - begin_cpu
+    return {
+        "events/s": len(log) / seconds,
+        "events_per_CPU_second": len(log) / cpu_s,
+        "bytes_of_file_per_line": path.stat().st_size / lines,
+        f"ms_to_read_{CUSTOMERS_READ}_histories": read_ms,
+    }
+
+
+def _read_ms(store: Store, profiles: Sequence[str]) -> float:
+    choice, times_ms = random.Random(1), []
+    for _ in range(_READS):
+        wanted = choice.sample(profiles, CUSTOMERS_READ)
+        begin = time.perf_counter()
+        store.histories(wanted)
+        times_ms.append(1000 * (time.perf_counter() - begin))
+    return statistics.median(times_ms)
+
+
+def _show_gain(figures: Figures) -> None:
+    rows = [
+        (other, *(number(figures.ratio(what, "ours", other)) for what in figures.values))
+        for other in LAYOUTS if other != "ours"
+    ]  # fmt: skip
+    table(("ours is so many times", *(what.replace("_", " ") for what in figures.values)), rows)
+
+
+if __name__ == "__main__":
+    main()

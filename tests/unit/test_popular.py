@@ -1,0 +1,93 @@
+import numpy as np
+
+from model.demand import DAY_S, Demand
+from model.popular import Popular
+
+NOW = 20_000 * DAY_S
+
+
+def sold(demand, counts, ago=0):
+    products = np.repeat(list(counts), list(counts.values()))
+    demand.add(products, np.full(len(products), NOW - ago * DAY_S))
+
+
+def best(demand, allowed=None):
+    """The definition, without any cleverness."""
+    numbers = [n for n in np.flatnonzero(demand.total).tolist() if allowed is None or n in allowed]
+    return sorted(numbers, key=lambda n: (-int(demand.recent[n]), -int(demand.total[n]), n))
+
+
+def test_recent_sales_come_first_then_sales_ever_then_the_number():
+    demand = Demand(days=14)
+    sold(demand, {1: 50, 2: 9, 3: 9}, ago=100)
+    sold(demand, {2: 1, 3: 1, 4: 2})
+
+    assert Popular(demand).top(10).tolist() == [4, 2, 3, 1]
+
+
+def test_a_purchase_is_in_the_very_next_answer():
+    demand = Demand()
+    sold(demand, {1: 3, 2: 2})
+    popular = Popular(demand)
+    before = popular.top(2).tolist()
+    sold(demand, {7: 4})
+
+    assert (before, popular.top(2).tolist()) == ([1, 2], [7, 1])
+
+
+def test_excluded_products_are_replaced_by_the_next_best():
+    demand = Demand()
+    sold(demand, {number: 1 for number in range(1, 3001)})
+
+    assert Popular(demand).top(3, np.arange(1, 2000)).tolist() == [2000, 2001, 2002]
+
+
+def test_excluding_a_product_that_never_sold_is_no_trouble():
+    demand = Demand()
+    sold(demand, {1: 1})
+
+    assert Popular(demand).top(3, np.array([9999])).tolist() == [1]
+
+
+def test_only_sellable_products_are_shown():
+    demand = Demand()
+    sold(demand, {number: 50 - number for number in range(1, 40)})
+    withdrawn = {2, 4}
+    popular = Popular(demand, lambda numbers: np.array([n % 2 == 0 and n not in withdrawn for n in numbers], bool))
+    before = popular.top(2).tolist()
+    withdrawn.add(6)
+
+    assert (before, popular.top(2).tolist()) == ([6, 8], [8, 10])
+
+
+def test_many_products_withdrawn_at_once_leave_no_gap():
+    demand = Demand()
+    sold(demand, {number: 1 for number in range(1, 3001)})
+    refused_below = 0
+    popular = Popular(demand, lambda numbers: numbers > refused_below)
+    popular.top(5)
+    refused_below = 2500
+
+    assert popular.top(2).tolist() == [2501, 2502]
+
+
+def test_fewer_are_given_when_fewer_ever_sold():
+    demand = Demand()
+
+    assert Popular(demand).top(5).tolist() == []
+
+
+def test_following_event_by_event_equals_sorting_the_whole_catalogue():
+    rng = np.random.default_rng(1)
+    demand = Demand(days=3)
+    popular = Popular(demand)
+    for day in range(12):
+        for _ in range(5):
+            sold(
+                demand,
+                {int(n): int(c) for n, c in zip(rng.integers(1, 4000, 300), rng.integers(1, 4, 300), strict=True)},
+                20 - day,
+            )
+
+            assert popular.top(50).tolist() == best(demand)[:50]
+    assert popular.top(3000).tolist() == best(demand)[:3000]
