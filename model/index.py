@@ -79,32 +79,44 @@ class ItemIndex:
 
 
 class SimilarItems:
-    """Cosine between IN vectors: products that are bought in the same company."""
+    """Products that go with a product: bought in the same company as it, or next to it.
 
-    def __init__(self, vectors: NDArray[np.float32]) -> None:
-        """From IN vectors float32 (n_items, dimension), copied."""
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._unit: NDArray[np.float32] = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    Each item is a point (cosine with its IN vector) + 2 (cosine with its OUT vector, less the mean of all), divided by 3.
+    On real purchases either cosine would do; in a small shop IN vectors alone say next to nothing, and the sum of both says
+    more than the second (tests/benchmarks/bench_similar.py).
+    """
+
+    def __init__(self, vectors: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
+        """From IN and OUT vectors, both float32 (n_items, dimension). `vectors` is kept, `outputs` is not."""
+        self._vectors = vectors
+        points = (_unit(vectors) + 2 * _unit(outputs - outputs.mean(axis=0))) / 3
         self._flat = faiss.IndexFlatIP(vectors.shape[1])
-        self._flat.add(self._unit)
+        self._flat.add(points)
+        self._points: NDArray[np.float32] = faiss.rev_swig_ptr(self._flat.get_xb(), points.size).reshape(points.shape)
 
     def __len__(self) -> int:
         """Items in the index."""
-        return len(self._unit)
+        return int(self._flat.ntotal)
 
     def direction(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 (dimension,), length 1: the middle of the given products; zero for no rows."""
-        middle: NDArray[np.float32] = self._unit[rows].sum(axis=0)
+        """float32 (dimension,), length 1: the middle of the given products' IN vectors; zero for no rows."""
+        middle: NDArray[np.float32] = _unit(self._vectors[rows]).sum(axis=0)
         return middle / max(float(np.linalg.norm(middle)), float(np.finfo(np.float32).tiny))
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Cosines and rows, both (n, min(k, n_items)), best first; a product finds itself too, with cosine 1."""
+        """Scores, -1..1, and rows, both (n, min(k, n_items)), best first; a product may find itself too."""
         return _search(self._flat, queries, min(k, len(self)))
 
     def scores_of(self, query: NDArray[np.float32], rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 (len(rows),): the cosines of the given rows with one query of length 1."""
-        scores: NDArray[np.float32] = self._unit[rows] @ query
+        """float32 (len(rows),): the scores of the given rows for one query of length 1."""
+        scores: NDArray[np.float32] = self._points[rows] @ query
         return scores
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    return unit
 
 
 def _search(flat: Any, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -48,7 +48,6 @@ class FullSentences:
         self._seed = seed
         self._passes = 0
         self.customers: NDArray[np.int64] = np.flatnonzero(sets.sizes() > 1)
-        self.words = int(sets.sizes()[self.customers].sum())
 
     def __len__(self) -> int:
         """Sentences in a pass."""
@@ -82,7 +81,6 @@ class NewSentences:
         self.customers: NDArray[np.int64] = np.flatnonzero((sizes >= 1) & (all_sizes > 1))
         self._replayable = np.flatnonzero(all_sizes > 1)
         self._replays = replay * len(self.customers)
-        self.words = int(sizes[self.customers].sum()) * (1 + replay)  # roughly
 
     def __len__(self) -> int:
         """Sentences in a pass."""

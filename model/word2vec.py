@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 
 from model.training import Progress, TrainingParameters
 
-_JOB_WORDS = 10_000  # the most that gensim learns at one rate; above, its compiled code drops words silently
-
 
 class Sentences(Protocol):
     """A corpus that can be iterated once for each epoch."""
-
-    words: int  # about so many in a pass
 
     def __len__(self) -> int:
         """Exactly so many sentences in a pass: gensim warns when it meets another number."""
@@ -70,7 +66,6 @@ def learn(
     progress: Progress,
 ) -> None:
     """Train for so many passes while the rate falls from the first to the second of `alphas`."""
-    model.batch_words = min(_JOB_WORDS, max(sentences.words // 20, 1))  # small data too: the rate falls job by job
     model.min_alpha_yet_reached = alphas[0]  # an increment starts higher than the last training ended, on purpose
     model.train(
         sentences,

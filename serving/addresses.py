@@ -1,7 +1,7 @@
 """Where a reply goes and what it carries back, in the header shapes of Spring, NestJS, SmallRye and FastStream.
 
-Headers are bytes: the correlation value is echoed byte for byte under the name it came in, never decoded. A reply topic is
-taken only from the allow-list. Sources of the shapes: docs/clients.md.
+Headers are bytes: the correlation value is echoed byte for byte under the name it came in, never decoded. A reply topic
+is taken only from the allow-list. Sources of the shapes: docs/clients.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,10 @@ PARTITION_HEADERS = ("kafka_replyPartition", "REPLY_PARTITION")
 NEST_DISPOSED = ("kafka_nest-is-disposed", b"\x00")
 NEST_ERROR = "kafka_nest-err"
 TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+_CONTENT_TYPE = ("content-type", b"application/json")
 _INT32_BYTES = 4
+_UUID_BYTES = 16
+_TOPIC_CHARACTERS = 249  # the longest name Kafka allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +46,34 @@ class ReplyTopics:
     def address(self, headers: Mapping[str, bytes], correlation_id: str | None, reply_topic: str | None) -> Address:
         """The way back for a request with these headers and, in its body, these two fields. Raises `AddressRefused`."""
         named = _first(headers, TOPIC_HEADERS)
-        topic = reply_topic if named is None else _unquoted(named[1].decode("utf-8", "replace"))
-        explicit = topic is not None
-        if topic is None:
-            topic = self.default
+        asked = _unquoted(named.decode("utf-8", "replace")) if named else reply_topic
+        topic = asked or self.default
         if not self.allowed(topic):
-            raise AddressRefused(f"reply topic {topic[:249]!r} is not allowed: name it in the setting reply_topics")
+            raise AddressRefused(
+                f"reply topic {topic[:_TOPIC_CHARACTERS]!r} is not allowed: name it in the setting reply_topics"
+            )
         partitions = self.partitions_of(topic)
         if not partitions:
             raise AddressRefused(f"reply topic {topic!r} does not exist: the client must create it before it asks")
-        correlation = _first(headers, CORRELATION_HEADERS)
+        correlations = [(name, headers[name]) for name in CORRELATION_HEADERS if name in headers]
+        nest = _is_nest(headers)
         return Address(
             topic=topic,
             partition=_partition(headers, partitions),
-            headers=_echoed(headers, correlation),
-            correlation_id=correlation_id if correlation is None else None,
-            nest=_is_nest(headers),
-            explicit=explicit,
+            headers=[*correlations, *_traced(headers), *([NEST_DISPOSED] if nest else ()), _CONTENT_TYPE],
+            correlation_id=None if correlations else correlation_id or None,
+            nest=nest,
+            explicit=bool(asked),
         )
 
 
-def _echoed(headers: Mapping[str, bytes], correlation: tuple[str, bytes] | None) -> list[tuple[str, bytes]]:
-    echoed = [] if correlation is None else [correlation]
-    echoed += [(name, headers[name]) for name in TRACE_HEADERS if name in headers]
-    if _is_nest(headers):
-        echoed.append(NEST_DISPOSED)
-    return [*echoed, ("content-type", b"application/json")]
+def _traced(headers: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+    return [(name, headers[name]) for name in TRACE_HEADERS if name in headers]
 
 
-def _first(headers: Mapping[str, bytes], names: Sequence[str]) -> tuple[str, bytes] | None:
-    for name in names:
-        value = headers.get(name)
-        if value is not None:
-            return name, value
-    return None
+def _first(headers: Mapping[str, bytes], names: Sequence[str]) -> bytes | None:
+    """The first of these headers that says anything."""
+    return next((value for name in names if (value := headers.get(name))), None)
 
 
 def _unquoted(value: str) -> str:
@@ -89,10 +86,9 @@ def _partition(headers: Mapping[str, bytes], partitions: int) -> int:
 
     The text "1234" has four bytes too, but is 825373492 as an int: no topic has so many partitions.
     """
-    named = _first(headers, PARTITION_HEADERS)
-    if named is None:
+    value = _first(headers, PARTITION_HEADERS)
+    if value is None:
         return -1
-    value = named[1]
     if len(value) == _INT32_BYTES and int.from_bytes(value, "big") < partitions:
         return int.from_bytes(value, "big")
     if value.isdigit() and len(value) < 10 and int(value) < partitions:  # noqa: PLR2004 - longer than any int32
@@ -101,9 +97,9 @@ def _partition(headers: Mapping[str, bytes], partitions: int) -> int:
 
 
 def _is_nest(headers: Mapping[str, bytes]) -> bool:
-    """Spring's names, but text: a correlation id that is text and a partition in digits, or a topic ending in .reply."""
+    """Spring's names, but text: a correlation id that is text, and a partition in digits or a topic that ends in .reply."""
     correlation = headers.get("kafka_correlationId")
-    if correlation is None or len(correlation) == 16:  # noqa: PLR2004 - a binary UUID
+    if correlation is None or len(correlation) == _UUID_BYTES:
         return False
     partition = headers.get("kafka_replyPartition")
     return (partition is not None and partition.isdigit()) or headers.get("kafka_replyTopic", b"").endswith(b".reply")

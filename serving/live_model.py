@@ -89,7 +89,7 @@ def tie(snapshot: Snapshot, store: Store) -> LiveModel:
     brands = np.array(products.brand_ids)
     return LiveModel(
         snapshot=snapshot,
-        similar=SimilarItems(np.asarray(snapshot.vectors)),
+        similar=SimilarItems(np.asarray(snapshot.vectors), snapshot.index.outputs),
         number_of_row=numbers,
         row_of_number=row_of_number,
         withdrawn=np.array([known[number].withdrawn for number in numbers], bool),

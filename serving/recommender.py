@@ -4,8 +4,8 @@ Each answer says what it is made of (`strategy`), what spoke for it (`because`),
 (`degraded`). What the model can not fill is filled with what sells lately, and what even that can not fill is stated.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import structlog
@@ -14,89 +14,78 @@ from numpy.typing import NDArray
 from model.demand import Demand
 from model.histories import Bought, Histories, distinct
 from model.popular import Popular
-from model.ranking import Owned, Ranked, because, display_scores, owned, query_vectors, rank
 from model.store import Store
+from serving import model_answers
+from serving.answers import NO_NUMBERS, Answer, Case, Item
 from serving.live_model import LiveModel, LiveModels
 from serving.requests import Request
+from serving.shelf import Shelf
 
 log = structlog.get_logger(__name__)
 _NOW = np.uint32(2**32 - 1)  # later than any purchase: a basket is the customer's latest order
-_NONE = np.zeros(0, np.int64)
+_PARTS = ("recs", "similar", "popular")  # what `all` is made of, in the order of the answer
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One recommended product."""
-
-    number: int
-    score: float  # 0..1, the order within its kind and nothing more
-    kind: str
-    strategy: str
-    because: Sequence[int] = ()  # product numbers
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a request gets."""
-
-    items: list[Item] = field(default_factory=list)
-    degraded: str | None = None
-    model_version: str | None = None
-    asked: int = 0
-    known: bool = True  # whether the customer has bought anything that is stored here
-
-
-@dataclass(slots=True)
-class _Case:
-    """A request with what is known about it."""
-
-    request: Request
-    answer: Answer
-    bought: NDArray[np.int64]  # product numbers in the history
-    basket: list[int]  # product numbers named by the request
-    excluded: NDArray[np.int64]  # product numbers that must not be shown
-    only: NDArray[np.int64] | None  # product numbers that may be shown; None = all
+Ask = Callable[[LiveModel, Sequence[int]], list[list[Item]]]  # model and places in the batch -> items of each
 
 
 class Recommender:
-    """Answers from the store, the demand and the live models. Not shared between threads."""
+    """Answers from the store, the demand and the live models. Not shared between threads.
 
-    def __init__(self, store: Store, demand: Demand, models: LiveModels) -> None:
+    `timed` wraps the stages of a batch: histories, search and popular.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        demand: Demand,
+        models: LiveModels,
+        timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._store = store
         self._demand = demand
         self._models = models
+        self._timed = timed
+        self._shelf = Shelf(store)
         self._popular: dict[str | None, Popular] = {}
+        self._failed: set[str] = set()  # versions whose failure was said
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """One answer for each request, in their order."""
-        histories = self._store.histories([request.profile_id for request in requests])
-        baskets = [self._numbers(request, request.product_ids) for request in requests]
-        in_query = [
-            basket if request.kind != "similar" else [] for request, basket in zip(requests, baskets, strict=True)
-        ]
-        bought = distinct(with_baskets(histories, in_query))
-        cases = [self._case(request, bought, histories, i, baskets[i]) for i, request in enumerate(requests)]
-        self._recommend(cases, bought)
-        for i, case in enumerate(cases):
-            if case.request.kind in ("similar", "all"):
-                self._similar(case, histories, i)
-            if case.request.kind in ("popular", "all"):
-                self._fill(case, "popular")
+        with self._timed("histories"):
+            histories = self._store.histories([request.profile_id for request in requests])
+            cases = [self._case(request, histories, i) for i, request in enumerate(requests)]
+        with self._timed("search"):
+            self._from_models(cases, histories)
+        with self._timed("popular"):
+            for case in cases:
+                for kind in _parts(case.request):
+                    self._fill(case, kind)
+                if case.request.kind == "all":
+                    case.answer.items.sort(key=lambda item: _PARTS.index(item.kind))
         return [case.answer for case in cases]
 
-    def renew_popular(self) -> None:
-        """Products came back into the catalogue: the kept orders must be worked out anew."""
-        self._popular.clear()
+    def catalogue_changed(self, numbers: Sequence[int]) -> None:
+        """The catalogue has new words for these products: some may be withdrawn, or back."""
+        if self._shelf.changed(numbers):
+            self._popular.clear()  # the kept orders lack what is back
 
-    def _case(self, request: Request, bought: Bought, histories: Histories, i: int, basket: list[int]) -> _Case:
-        mine = histories.products[histories.starts[i] : histories.starts[i + 1]].astype(np.int64)
-        excluded = [np.array(self._numbers(request, request.exclude), np.int64), np.array(basket, np.int64)]
-        if request.exclude_purchased:
-            excluded.append(mine)
+    def _case(self, request: Request, histories: Histories, i: int) -> Case:
+        bought = histories.products[histories.starts[i] : histories.starts[i + 1]].astype(np.int64)
+        basket = self._numbers(request, request.product_ids)
+        named = [*basket, *self._numbers(request, request.exclude)]
+        unwanted = [bought] if request.exclude_purchased else []
+        if named or not unwanted:
+            unwanted.append(np.array(named, np.int64))
         only = None if request.only is None else np.array(self._numbers(request, request.only), np.int64)
-        kinds = 3 if request.kind == "all" else 1
-        answer = Answer(asked=kinds * request.k, known=bool(len(mine)))
-        return _Case(request, answer, mine, basket, np.concatenate(excluded), only)
+        return Case(
+            request,
+            Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
+            bought,
+            basket,
+            basket if request.product_ids else _latest_order(histories, i),
+            np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
+            only,
+        )
 
     def _numbers(self, request: Request, product_ids: Sequence[str]) -> list[int]:
         """The numbers of these ids: of the request's brand, else of every brand that has such a product."""
@@ -107,169 +96,106 @@ class Recommender:
             numbers += [number for number in found if number is not None]
         return numbers
 
-    # -- recs
+    # -- what models say
 
-    def _recommend(self, cases: Sequence[_Case], bought: Bought) -> None:
-        """Rank for all requests that a model can answer together, then fill what is missing."""
+    def _from_models(self, cases: Sequence[Case], histories: Histories) -> None:
+        """Let each model answer all requests that are its own together."""
+        bought = distinct(with_baskets(histories, [case.basket if _counts(case) else () for case in cases]))
+
+        def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
+            return model_answers.recommended(
+                model, [cases[i] for i in places], model_answers.part_of(bought, places)
+            )
+
+        def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
+            return model_answers.similar(model, [cases[i] for i in places])
+
+        for kind, ask in (("recs", recommended), ("similar", similar)):
+            for model, places in self._by_model(cases, kind):
+                for i, items in zip(places, self._guarded(ask, model, cases, places), strict=True):
+                    cases[i].answer.items += items
+
+    def _by_model(self, cases: Sequence[Case], kind: str) -> list[tuple[LiveModel, list[int]]]:
+        """Which model answers which of the requests for this kind."""
         groups: dict[int, tuple[LiveModel, list[int]]] = {}
-        wanted = [i for i, case in enumerate(cases) if case.request.kind in ("recs", "all")]
-        for i in wanted:
-            model = self._models.for_brand(cases[i].request.brand_id)
-            if model is None:
-                cases[i].answer.degraded = "no_model" if len(cases[i].bought) else "new_customer"
-            else:
+        for i, case in enumerate(cases):
+            if kind not in _parts(case.request):
+                continue
+            model = self._models.for_brand(case.request.brand_id)
+            if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
-        for model, members in groups.values():
-            self._rank_guarded(model, cases, bought, members)
-        for i in wanted:
-            self._fill(cases[i], "recs")
-
-    def _rank_guarded(self, model: LiveModel, cases: Sequence[_Case], bought: Bought, members: list[int]) -> None:
-        try:
-            self._rank(model, cases, bought, members)
-        except Exception:  # whatever a model does, its customers get an answer
-            if len(members) > 1:  # one request must not degrade the others
-                for i in members:
-                    self._rank_guarded(model, cases, bought, [i])
-                return
-            log.exception("model_failed", version=model.version)
-            answer = cases[members[0]].answer
-            answer.items.clear()
-            answer.degraded = "model_error"
-
-    def _rank(self, model: LiveModel, cases: Sequence[_Case], bought: Bought, members: list[int]) -> None:
-        recency = model.snapshot.metadata.scoring.recency
-        history = owned(bought, model.row_of_number, recency)
-        sizes = np.diff(history.starts)
-        able = []
-        for i in members:
-            answer = cases[i].answer
-            answer.model_version = model.version
-            if sizes[i]:
-                able.append(i)
             else:
-                answer.degraded = "unknown_history" if len(cases[i].bought) or cases[i].basket else "new_customer"
-        if not able:
-            return
-        queries = query_vectors(model.vectors, history, model.snapshot.metadata.scoring.scale)[able]
-        ranked = rank(
-            model.snapshot.index,
-            queries,
-            [cases[i].request.k for i in able],
-            [_rows(model, cases[i].excluded) for i in able],
-            [self._allowed(model, cases[i]) for i in able],
-        )
-        shown = [_for_sale(found) for found in ranked]
-        reasons = because(
-            model.vectors, model.snapshot.index.outputs, _of(history, able), [found.rows for found in shown]
-        )
-        for i, found, named in zip(able, shown, reasons, strict=True):
-            cases[i].answer.items += self._items(model, found, named)
+                case.answer.degraded = "no_model" if len(case.bought) or case.page else "new_customer"
+        return list(groups.values())
 
-    @staticmethod
-    def _allowed(model: LiveModel, case: _Case) -> NDArray[np.int64] | None:
-        """The rows that may be shown, None for all."""
-        brand = case.request.brand_id
-        own = None if brand is None else model.rows_of_brand.get(brand, _NONE)
-        if case.only is None:
-            return own
-        rows = _rows(model, case.only)
-        return rows if own is None else np.intersect1d(rows, own)
+    def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[list[Item]]:
+        """What the model answers; a request that it fails at does not cost the others theirs."""
+        try:
+            return ask(model, places)
+        except Exception:  # whatever a model does, its customers get an answer
+            if len(places) > 1:
+                half = len(places) // 2
+                return [*self._guarded(ask, model, cases, places[:half]), *self._guarded(ask, model, cases, places[half:])]
+            if model.version not in self._failed:  # once a model: the metrics count the answers
+                self._failed.add(model.version)
+                log.exception("model_failed", version=model.version)
+            cases[places[0]].answer.degraded = "model_error"
+            return [[]]
 
-    @staticmethod
-    def _items(model: LiveModel, found: Ranked, reasons: Sequence[Sequence[int]]) -> list[Item]:
-        shown = display_scores(found.scores, model.snapshot.metadata.score_scale).tolist()
-        numbers = model.number_of_row[found.rows].tolist()
-        return [
-            Item(number, score, "recs", "item2vec", model.number_of_row[list(named)].tolist() if named else ())
-            for number, score, named in zip(numbers, shown, reasons, strict=True)
-        ]
+    # -- what sells
 
-    # -- similar
-
-    def _similar(self, case: _Case, histories: Histories, i: int) -> None:
-        model = self._models.for_brand(case.request.brand_id)
-        asked = case.basket if case.request.product_ids else self._latest_order(histories, i)
-        rows = _NONE if model is None else _rows(model, np.array(asked, np.int64))
-        if model is None or not len(rows):
-            if case.request.kind == "similar":
-                case.answer.degraded = "no_model" if model is None else "unknown_products"
-            self._fill(case, "similar")
-            return
-        case.answer.model_version = model.version
-        excluded = np.concatenate([_rows(model, case.excluded), rows, np.flatnonzero(model.withdrawn)])
-        query = model.similar.direction(rows)[None, :]
-        (found,) = rank(model.similar, query, [case.request.k], [excluded], [self._allowed(model, case)])
-        reasons = model.number_of_row[rows[:2]].tolist()
-        numbers = model.number_of_row[found.rows].tolist()
-        for number, cosine in zip(numbers, found.scores.tolist(), strict=True):
-            case.answer.items.append(Item(number, max(0.0, min(1.0, cosine)), "similar", "similar", reasons))
-        self._fill(case, "similar")
-
-    @staticmethod
-    def _latest_order(histories: Histories, i: int) -> list[int]:
-        lines = slice(histories.starts[i], histories.starts[i + 1])
-        times = histories.times[lines]
-        return [] if not len(times) else histories.products[lines][times == times.max()].tolist()
-
-    # -- popular
-
-    def _fill(self, case: _Case, kind: str) -> None:
+    def _fill(self, case: Case, kind: str) -> None:
         """Add what sells lately until k products of this kind are there, or nothing more may be shown."""
-        there = [item.number for item in case.answer.items if item.kind == kind]
+        there = [item for item in case.answer.items if item.kind == kind]
         missing = case.request.k - len(there)
         if missing <= 0:
             return
-        excluded = np.concatenate([case.excluded, np.array(there, np.int64)])
+        shown = [item.number for item in there] + (case.page if kind == "similar" else [])
+        excluded = np.concatenate((case.excluded, np.array(shown, np.int64))) if shown else case.excluded
         numbers = self._best_sellers(case, missing, excluded)
         if not len(numbers):
             return
         sales = self._demand.sales_order(numbers).astype(np.float64)
-        top = max(float(self._demand.sales_order(self._popular_of(case.request.brand_id).top(1)).max(initial=0)), 1.0)
-        ceiling = min((item.score for item in case.answer.items if item.kind == kind), default=1.0)
-        for number, sold in zip(numbers.tolist(), sales.tolist(), strict=True):
-            case.answer.items.append(Item(number, ceiling * min(sold / top, 1.0), kind, "popular"))
+        best = self._popular_of(case.request.brand_id).top(1)
+        most = max(float(self._demand.sales_order(best).max(initial=0)), 1.0)
+        ceiling = min((item.score for item in there), default=1.0)
+        scores = (ceiling * np.minimum(sales / most, 1.0)).tolist()
+        case.answer.items += [
+            Item(number, score, kind, "popular") for number, score in zip(numbers.tolist(), scores, strict=True)
+        ]
 
-    def _best_sellers(self, case: _Case, count: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
-        if case.only is None:
-            return self._popular_of(case.request.brand_id).top(count, excluded)
-        allowed = np.setdiff1d(case.only, excluded)
-        allowed = allowed[self._sellable(case.request.brand_id, allowed)]
-        order = np.lexsort((allowed, ~self._demand.sales_order(allowed)))
-        return allowed[order][:count]
+    def _best_sellers(self, case: Case, count: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
+        brand = case.request.brand_id
+        if case.only is not None:
+            allowed = np.setdiff1d(case.only, excluded)
+            allowed = allowed[self._shelf.sellable(brand, allowed)]
+            order = np.lexsort((allowed, ~self._demand.sales_order(allowed)))
+            return allowed[order][:count]
+        if brand is not None and not self._shelf.knows_brand(brand):  # else anybody could fill the memory with names
+            return NO_NUMBERS
+        return self._popular_of(brand).top(count, excluded)
 
     def _popular_of(self, brand_id: str | None) -> Popular:
         popular = self._popular.get(brand_id)
         if popular is None:
-            popular = Popular(self._demand, lambda numbers: self._sellable(brand_id, numbers))
-            if brand_id is None or brand_id in self._store.brands:  # else anybody could fill the memory with names
-                self._popular[brand_id] = popular
+            popular = Popular(self._demand, lambda numbers: self._shelf.sellable(brand_id, numbers))
+            self._popular[brand_id] = popular
         return popular
 
-    def _sellable(self, brand_id: str | None, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        known = self._store.products()
-        chosen = (known[number] for number in numbers.tolist())
-        fits = (not product.withdrawn and (brand_id is None or product.brand == brand_id) for product in chosen)
-        return np.fromiter(fits, bool, len(numbers))
+
+def _parts(request: Request) -> Sequence[str]:
+    return _PARTS if request.kind == "all" else (request.kind,)
 
 
-def _rows(model: LiveModel, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    rows = model.row_of_number[numbers[numbers < len(model.row_of_number)]]
-    return rows[rows >= 0]
+def _counts(case: Case) -> bool:
+    """Whether the products that the request names are a basket, which speaks for what goes with it."""
+    return bool(case.basket) and case.request.kind in ("recs", "all")
 
 
-def _for_sale(found: Ranked) -> Ranked:
-    kept = np.isfinite(found.scores)
-    return Ranked(found.rows[kept], found.scores[kept])
-
-
-def _of(history: Owned, customers: Sequence[int]) -> Owned:
-    """The entries of some customers, in the order given."""
-    slices = history.slices()
-    chosen = [slices[i] for i in customers]
-    starts = np.concatenate(([0], np.cumsum([part.stop - part.start for part in chosen]))).astype(np.int64)
-    rows = np.concatenate([history.rows[part] for part in chosen])
-    return Owned(starts, rows, np.concatenate([history.weights[part] for part in chosen]))
+def _latest_order(histories: Histories, i: int) -> list[int]:
+    lines = slice(histories.starts[i], histories.starts[i + 1])
+    times = histories.times[lines]
+    return histories.products[lines][times == times.max()].tolist() if len(times) else []
 
 
 def with_baskets(histories: Histories, baskets: Sequence[Sequence[int]]) -> Histories:

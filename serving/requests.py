@@ -1,20 +1,24 @@
 """From the bytes of a request record to a checked `Request`, or to an `InvalidRecord` that names the field.
 
-Unknown fields are ignored, but for filters: an unknown filter that was ignored would show what should not be shown.
+A field that is null counts as not given: many clients write out every field they have. Unknown fields are ignored, but for
+filters: an unknown filter that was ignored would show what should not be shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import msgspec
 
-from consumers.events import InvalidRecord, PurchaseDecoder, checked_id, parsed
+from consumers.events import MAX_ID_CHARACTERS, InvalidRecord, PurchaseDecoder, checked_id, parsed, text
 
 Kind = Literal["recs", "popular", "similar", "all"]
 KINDS: tuple[str, ...] = get_args(Kind)
+FILTERS = ("exclude", "only")
 MAX_REQUEST_BYTES = 262_144
 MAX_IDS = 10_000
+_SHOWN_CHARACTERS = 40
+_SHOWN_NUMBER = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,13 @@ class Request:
     """What is asked for, checked."""
 
     profile_id: str
-    brand_id: str | None
-    kind: Kind
-    k: int
-    product_ids: tuple[str, ...]
-    exclude: tuple[str, ...]
-    only: tuple[str, ...] | None
-    exclude_purchased: bool
+    brand_id: str | None = None  # None = every brand
+    kind: Kind = "recs"
+    k: int = 10
+    product_ids: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None  # None = all
+    exclude_purchased: bool = True
 
 
 class Body(msgspec.Struct, gc=False):
@@ -37,11 +41,11 @@ class Body(msgspec.Struct, gc=False):
     profile_id: str | None = None
     phone: str | None = None
     brand_id: str | None = None
-    kind: str = "recs"
+    kind: str | None = None
     k: int | None = None
-    product_ids: list[str] = []
-    filters: dict[str, list[str]] = {}
-    exclude_purchased: bool = True
+    product_ids: list[str] | None = None
+    filters: dict[str, object] | None = None
+    exclude_purchased: bool | None = None
     correlation_id: str | None = None
     reply_topic: str | None = None
     deadline_ms: int | None = None
@@ -63,6 +67,24 @@ def read_body(value: bytes | None) -> Body:
     return parsed(_BODY, value)
 
 
+def salvaged(value: bytes | None) -> Body:
+    """What can still be read of a body that `read_body` refuses: who asks, and where the error should go."""
+    if value is None or len(value) > MAX_REQUEST_BYTES:
+        return Body()
+    try:
+        found = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Body()
+    if not isinstance(found, dict):
+        return Body()
+    texts = {name: found.get(name) for name in ("profile_id", "correlation_id", "reply_topic")}
+    deadline = found.get("deadline_ms")
+    return Body(
+        **{name: value for name, value in texts.items() if isinstance(value, str)},
+        deadline_ms=deadline if isinstance(deadline, int) else None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RequestRules:
     """What a request may ask for."""
@@ -73,27 +95,27 @@ class RequestRules:
 
     def check(self, body: Body, headers: Mapping[str, bytes]) -> Request:
         """The request in its checked form. Raises `InvalidRecord`."""
-        if body.kind not in KINDS:
-            raise InvalidRecord("out_of_range", "kind", f"kind is {body.kind[:40]!r}; allowed: {', '.join(KINDS)}")
-        k = self.default_k if body.k is None else body.k
-        if not 1 <= k <= self.max_k:
-            raise InvalidRecord("out_of_range", "k", f"k is {k}; allowed: 1 to {self.max_k}")
-        for name in body.filters:
-            if name not in ("exclude", "only"):
-                raise InvalidRecord(
-                    "out_of_range", f"filters.{name[:40]}", f"filters.{name[:40]} is not known; allowed: exclude, only"
-                )
-        only = body.filters.get("only")
+        filters = body.filters or {}
+        _refuse_unknown(filters)
+        only = filters.get("only")
         return Request(
             profile_id=self._profile(body),
             brand_id=_brand(body, headers),
-            kind=body.kind,  # type: ignore[arg-type]  # checked above
-            k=k,
+            kind=_kind(body.kind),
+            k=self._k(body.k),
             product_ids=_ids(body.product_ids, "product_ids"),
-            exclude=_ids(body.filters.get("exclude", []), "filters.exclude"),
+            exclude=_ids(filters.get("exclude"), "filters.exclude"),
             only=None if only is None else _ids(only, "filters.only"),
-            exclude_purchased=body.exclude_purchased,
+            exclude_purchased=body.exclude_purchased is not False,
         )
+
+    def _k(self, k: int | None) -> int:
+        if k is None:
+            return self.default_k
+        if not 1 <= k <= self.max_k:
+            said = k if abs(k) < _SHOWN_NUMBER else "far out of range"
+            raise InvalidRecord("out_of_range", "k", f"k is {said}; allowed: 1 to {self.max_k}")
+        return k
 
     def _profile(self, body: Body) -> str:
         if body.profile_id is None and body.phone is not None:
@@ -101,16 +123,49 @@ class RequestRules:
         return checked_id(body.profile_id, "profile_id")
 
 
+def _kind(kind: str | None) -> Kind:
+    if kind is None:
+        return "recs"
+    if kind not in KINDS:
+        raise InvalidRecord(
+            "out_of_range", "kind", f"kind is {kind[:_SHOWN_CHARACTERS]!r}; allowed: {', '.join(KINDS)}"
+        )
+    return kind  # type: ignore[return-value]  # just checked
+
+
 def _brand(body: Body, headers: Mapping[str, bytes]) -> str | None:
+    """An empty brand is none, as it is in a purchase."""
     brand = body.brand_id
-    if brand is None and "x-brand-id" in headers:
-        brand = headers["x-brand-id"].decode("utf-8", "replace")
-    return None if brand is None else checked_id(brand, "brand_id")
+    if brand is None and headers:
+        brand = text(headers.get("x-brand-id"), "x-brand-id")
+    return checked_id(brand, "brand_id") if brand else None
 
 
-def _ids(values: list[str], field: str) -> tuple[str, ...]:
+def _refuse_unknown(filters: Mapping[str, object]) -> None:
+    for name in filters:
+        if name not in FILTERS:
+            field = f"filters.{name[:_SHOWN_CHARACTERS]}" if name.isprintable() else "filters"
+            raise InvalidRecord("out_of_range", field, f"{field} is not known; allowed: {', '.join(FILTERS)}")
+
+
+def _ids(values: object, field: str) -> tuple[str, ...]:
+    """The ids of a list, none for None."""
+    if values is None:
+        return ()
+    if not isinstance(values, list):
+        raise InvalidRecord("wrong_type", field, f"{field}: expected a list of product ids")
     if len(values) > MAX_IDS:
         raise InvalidRecord("out_of_range", field, f"{field} has {len(values)} entries, {MAX_IDS} are taken")
-    for at, value in enumerate(values):
-        checked_id(value, f"{field}[{at}]")
+    if not _all_plain(values):
+        for at, value in enumerate(values):
+            if not isinstance(value, str):
+                raise InvalidRecord("wrong_type", f"{field}[{at}]", f"{field}[{at}]: expected a product id, a text")
+            checked_id(value, f"{field}[{at}]")
     return tuple(values)
+
+
+def _all_plain(values: Sequence[object]) -> bool:
+    """Whether nothing is wrong with any of these ids, found out at the speed that long lists need."""
+    return all(
+        isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable() for value in values
+    )

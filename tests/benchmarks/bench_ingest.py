@@ -18,6 +18,7 @@ from consumers.clients import KafkaClients, drain
 from consumers.events import PurchaseDecoder
 from consumers.records import sorted_out
 from model.store import Applied
+from serving.logs import set_up_logging
 from serving.service import Service
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, java_broker, number, scratch
@@ -64,15 +65,16 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     shop = Shop(chosen.events, chosen.customers, chosen.products)
+    introduce(
+        "Full ingest beside a bare consume of the same topic",
+        events=chosen.events, customers=chosen.customers, products=chosen.products,
+        partitions=PARTITIONS, rounds=chosen.rounds,
+    )  # fmt: skip
+    set_up_logging("console", "warning")
     with scratch() as folder, java_broker(folder) as broker:
         broker.create_topic(TOPIC, PARTITIONS, {"retention.ms": "-1"})
         clients = KafkaClients(broker.bootstrap, {})
-        size = fill(clients, shop)
-        introduce(
-            "Full ingest beside a bare consume of the same topic",
-            events=chosen.events, bytes_each=round(size), customers=chosen.customers, products=chosen.products,
-            partitions=PARTITIONS, rounds=chosen.rounds,
-        )  # fmt: skip
+        print(f"  an event has {fill(clients, shop):.0f} bytes", flush=True)
         figures = Figures(BARE, DECODED, FULL)
         for turn in range(chosen.rounds):
             figures.add(BARE, **_consumed(clients, chosen.events, len))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.kafka.brokers import Broker, eventually
@@ -54,11 +55,19 @@ class RunningShop:
 
 @contextmanager
 def running_shop(
-    broker: Broker, folder: Path, *, partitions: int = 6, role: str = "worker", **settings: str
+    broker: Broker,
+    folder: Path,
+    *,
+    partitions: int = 6,
+    role: str = "worker",
+    purchases_config: Mapping[str, str] = MappingProxyType({}),
+    dead_letters_config: Mapping[str, str] = MappingProxyType({}),
+    **settings: str,
 ) -> Iterator[RunningShop]:
     """A shop with fresh topics whose service is ready; all of it ends with the context."""
     prefix = f"{_readable(folder.name)}-{uuid.uuid4().hex[:8]}"
-    topics = make_topics(broker, prefix, partitions)
+    topics = named_topics(prefix)
+    make_topics(broker, topics, partitions, purchases_config, dead_letters_config)
     service = Service(broker, topics, folder / "service", group=f"{prefix}-group", role=role, settings=settings)
     with ShopClient(broker) as client:
         try:
@@ -70,19 +79,23 @@ def running_shop(
         broker.delete_topics(*names)
 
 
-def make_topics(broker: Broker, prefix: str, partitions: int = 6) -> ShopTopics:
-    """Every topic that a service needs, made on the broker."""
-    topics = named_topics(prefix)
+def make_topics(
+    broker: Broker,
+    topics: ShopTopics,
+    partitions: int = 6,
+    purchases_config: Mapping[str, str] = MappingProxyType({}),
+    dead_letters_config: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Make every topic that a service needs."""
     for name, count, config in (
-        (topics.purchases, partitions, {"retention.ms": "-1"}),
+        (topics.purchases, partitions, {"retention.ms": "-1", **purchases_config}),
         (topics.catalog, 1, {"cleanup.policy": "compact"}),
         (topics.requests, partitions, {}),
         (topics.replies, partitions, {}),
         (topics.models, 1, {"cleanup.policy": "compact"}),
-        (topics.dead_letters, 1, {}),
+        (topics.dead_letters, 1, dead_letters_config),
     ):
         broker.create_topic(name, count, config)
-    return topics
 
 
 def named_topics(prefix: str) -> ShopTopics:

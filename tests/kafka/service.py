@@ -21,11 +21,13 @@ from urllib.parse import urlsplit
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumers.trainer import DATABASE
 from tests.kafka.brokers import Broker
 
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
+COMMAND_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 10.0
 
 
@@ -88,6 +90,11 @@ class Service:
     def process(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the service was not started"
         return self._process
+
+    @property
+    def database(self) -> Path:
+        """Its SQLite file."""
+        return self.data_dir / DATABASE
 
     @property
     def is_running(self) -> bool:
@@ -217,6 +224,22 @@ class Service:
                 why = ended or f"not within {timeout_s} s"
                 raise AssertionError(f"the service is not {what}: {why}. Its log ends:\n{self.log_tail()}")
             time.sleep(0.05)
+
+
+def run_command(service: Service, *arguments: str) -> tuple[int, str]:
+    """(exit code, what it printed) of another `alsobought` command with the settings of this service."""
+    done = subprocess.run(
+        [sys.executable, "-m", "serving", *arguments],
+        env=_clean_environment() | service.environment,
+        cwd=service.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def _clean_environment() -> dict[str, str]:

@@ -72,18 +72,19 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
         ItemIndex.read(tmp_path / "other.index")
 
 
-def test_similar_products_point_the_same_way_whatever_their_length():
-    vectors = np.array([[1, 0], [50, 1], [0, 3], [-1, 0], [0, 0]], np.float32)
-    similar = SimilarItems(vectors)
-    scores, rows = similar.search(similar.direction(np.array([0]))[None, :], 5)
+def test_similar_products_are_bought_in_the_same_company_or_next_to_each_other():
+    vectors = np.array([[1, 0], [50, 1], [0, 3], [-1, 0]], np.float32)
+    outputs = np.array([[0, 1], [0, 1], [4, 1], [0, 1]], np.float32)
+    similar = SimilarItems(vectors, outputs)
+    scores, rows = similar.search(similar.direction(np.array([0]))[None, :], 4)
 
-    assert rows[0].tolist()[:2] == [0, 1]
+    assert rows[0].tolist()[0] == 2  # its OUT vector is where the query points: bought next to it
     assert rows[0].tolist()[-1] == 3
-    assert scores[0][0] == pytest.approx(1.0)
+    np.testing.assert_allclose(scores[0][0], 2 / 3, rtol=1e-6)
 
 
 def test_the_direction_of_a_basket_lies_between_its_products():
-    similar = SimilarItems(np.array([[9, 0], [0, 1]], np.float32))
+    similar = SimilarItems(np.array([[9, 0], [0, 1]], np.float32), np.zeros((2, 2), np.float32))
 
     np.testing.assert_allclose(similar.direction(np.array([0, 1])), [0.5**0.5, 0.5**0.5], rtol=1e-6)
     assert similar.direction(np.array([], np.int64)).tolist() == [0, 0]

@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,17 @@ def test_a_new_product_is_placed_beside_what_its_buyers_have(trained):
     model = update(trained, new, histories(everything), KEYS, QUICK)
 
     assert {key.split("-")[0] for key in best(model, "new-1")} == {"tea"}
+
+
+def test_a_product_that_enters_is_learnt_with_those_who_bought_it_before(trained):
+    parameters = replace(QUICK, min_count=9)
+    baskets = [*shop(), *([11, 12, 13, NEW_1] for _ in range(8))]
+    first = update(trained, histories(baskets[120:], 121), histories(baskets), KEYS, parameters)
+    baskets.append([NEW_1])  # alone it has no context: only the earlier buyers can teach what belongs to it
+    second = update(first, histories(baskets[128:], 129), histories(baskets), KEYS, parameters)
+
+    assert "new-1" not in first.keys
+    assert {key.split("-")[0] for key in best(second, "new-1", 3)} == {"camp"}
 
 
 def test_learning_the_same_increment_again_counts_nobody_twice(trained):

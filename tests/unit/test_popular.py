@@ -37,7 +37,7 @@ def test_a_purchase_is_in_the_very_next_answer():
 
 def test_excluded_products_are_replaced_by_the_next_best():
     demand = Demand()
-    sold(demand, {number: 1 for number in range(1, 3001)})
+    sold(demand, dict.fromkeys(range(1, 3001), 1))
 
     assert Popular(demand).top(3, np.arange(1, 2000)).tolist() == [2000, 2001, 2002]
 
@@ -62,7 +62,7 @@ def test_only_sellable_products_are_shown():
 
 def test_many_products_withdrawn_at_once_leave_no_gap():
     demand = Demand()
-    sold(demand, {number: 1 for number in range(1, 3001)})
+    sold(demand, dict.fromkeys(range(1, 3001), 1))
     refused_below = 0
     popular = Popular(demand, lambda numbers: numbers > refused_below)
     popular.top(5)
@@ -75,6 +75,18 @@ def test_fewer_are_given_when_fewer_ever_sold():
     demand = Demand()
 
     assert Popular(demand).top(5).tolist() == []
+
+
+def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window():
+    demand = Demand(days=14)
+    sold(demand, {9000: 50}, ago=100)
+    sold(demand, dict.fromkeys(range(2, 1500), 1), ago=13)
+    sold(demand, {1: 1_000_000})
+    popular = Popular(demand)
+    before = popular.top(2).tolist()
+    sold(demand, {1: 1}, ago=-1)
+
+    assert (before, popular.top(2).tolist()) == ([1, 2], [1, 9000])
 
 
 def test_following_event_by_event_equals_sorting_the_whole_catalogue():

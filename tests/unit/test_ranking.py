@@ -106,7 +106,7 @@ def test_the_shortfall_is_what_the_catalogue_lacks(index):
 @pytest.mark.parametrize("allowed", [5, 200, 2000])
 def test_an_allow_list_is_ranked_exactly_however_long(index, outputs, bias, allowed):
     query, only = some_queries(1), np.random.default_rng(3).permutation(ITEMS)[:allowed]
-    excluded = only[:3]
+    excluded = np.array(dense(outputs, bias, query[0], [], only.tolist())[:3])
     (answer,) = rank(index, query, [10], [excluded], [only])
 
     assert answer.rows.tolist() == dense(outputs, bias, query[0], excluded, only.tolist())[:10]
@@ -128,6 +128,13 @@ def test_withdrawn_products_are_never_given_and_are_replaced(index, outputs, bia
     assert narrow.rows.tolist() == best[300:302]
 
 
+def test_a_catalogue_nearly_all_withdrawn_gives_what_is_left(index):
+    index.set_bias(np.arange(ITEMS - 4), np.full(ITEMS - 4, -np.inf, np.float32))
+    (answer,) = rank(index, some_queries(1), [10], [NOTHING])
+
+    assert sorted(answer.rows.tolist()) == [2496, 2497, 2498, 2499]
+
+
 def test_requests_of_one_batch_do_not_see_each_other(index):
     queries = np.repeat(some_queries(1), 3, axis=0)
     first, _, last = rank(index, queries, [10] * 3, [NOTHING, np.arange(2400), NOTHING])
@@ -140,7 +147,7 @@ def test_no_requests_give_no_answers(index):
 
 
 def test_similar_products_are_ranked_by_the_same_function(outputs):
-    similar = SimilarItems(outputs)
+    similar = SimilarItems(outputs, np.zeros_like(outputs))
     (answer,) = rank(similar, similar.direction(np.array([6]))[None, :], [10], [np.array([6])])
 
     assert len(answer.rows) == 10

@@ -73,3 +73,14 @@ def test_replay_brings_whole_sets_of_customers_in_the_stated_number():
 
     assert {len(once) for once in made} == {len(sentences)} == {4}
     assert seen == {frozenset(s) for s in (["p1", "p2"], ["p10", "p11", "p12"], ["p13", "p14"])}
+
+
+def test_a_huge_replayed_set_is_represented_by_other_products_in_each_pass():
+    tokens = [str(row) for row in range(2 * LONGEST)]
+    sentences = NewSentences(
+        sets([0, 1], []), sets([], range(2, 2 * LONGEST)), tokens, replay=9, context_products=0, seed=1
+    )
+    long = [sentence for _ in range(2) for sentence in sentences if len(sentence) > 2]
+
+    assert {len(sentence) for sentence in long} == {LONGEST}
+    assert len({frozenset(sentence) for sentence in long}) == len(long)

@@ -1,0 +1,147 @@
+"""What a live model answers to a micro-batch of requests: what is for these customers, and what is like a product.
+
+Pure but for the answers' `degraded` and `model_version`, which say what became of each. Whatever a model does wrong
+comes out as an exception, and the recommender finds out whose request it was.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.histories import Bought
+from model.ranking import Owned, Ranked, because, display_scores, owned, query_vectors, rank
+from serving.answers import Case, Item
+from serving.live_model import LiveModel
+
+_MOST_REASONS = 2
+
+
+def recommended(model: LiveModel, cases: Sequence[Case], bought: Bought) -> list[list[Item]]:
+    """For each case what its history speaks for; `bought` holds the cases' products, their baskets among them."""
+    scoring = model.snapshot.metadata.scoring
+    history = owned(bought, model.row_of_number, scoring.recency)
+    able = np.flatnonzero(np.diff(history.starts)).tolist()
+    _mark_unable(model, cases, set(able))
+    items: list[list[Item]] = [[] for _ in cases]
+    if not able:
+        return items
+    chosen = [cases[i] for i in able]
+    allowed = [_allowed(model, case) for case in chosen]
+    queries = query_vectors(model.vectors, history, scoring.scale)[able]
+    ranked = rank(
+        model.snapshot.index,
+        queries,
+        [case.request.k for case in chosen],
+        [rows_of(model, case.excluded) for case in chosen],
+        allowed,
+    )
+    reasons = because(
+        model.vectors, model.snapshot.index.outputs, _part(history, able), [found.rows for found in ranked]
+    )
+    for i, case, rows, found, named in zip(able, chosen, allowed, ranked, reasons, strict=True):
+        items[i] = _items(model, found, named)
+        if rows is not None and not len(rows) and _names_products(case):
+            case.answer.degraded = "unknown_products"
+    return items
+
+
+def similar(model: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
+    """For each case what is bought in the same company as its page; only what points the same way counts as similar."""
+    pages = [np.unique(rows_of(model, np.array(case.page, np.int64))) for case in cases]
+    able = [i for i, rows in enumerate(pages) if len(rows)]
+    for case, rows in zip(cases, pages, strict=True):
+        case.answer.model_version = model.version
+        if not len(rows) and case.request.kind == "similar":
+            case.answer.degraded = _why_no_page(case)
+    items: list[list[Item]] = [[] for _ in cases]
+    if not able:
+        return items
+    chosen = [cases[i] for i in able]
+    withdrawn = np.flatnonzero(model.withdrawn)
+    ranked = rank(
+        model.similar,
+        np.stack([model.similar.direction(pages[i]) for i in able]),
+        [case.request.k for case in chosen],
+        [np.concatenate((rows_of(model, cases[i].excluded), pages[i], withdrawn)) for i in able],
+        [_allowed(model, case) for case in chosen],
+    )
+    for i, case, found in zip(able, chosen, ranked, strict=True):
+        items[i] = _like_page(model, case, found)
+    return items
+
+
+def rows_of(model: LiveModel, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of these product numbers; those that the model does not know are left out."""
+    rows = model.row_of_number[numbers[numbers < len(model.row_of_number)]]
+    return rows[rows >= 0]
+
+
+def part_of(bought: Bought, places: Sequence[int]) -> Bought:
+    """The products of some customers, in the order given."""
+    if len(places) == len(bought.starts) - 1:
+        return bought
+    starts, lines = _chosen(bought.starts, places)
+    return Bought(starts, bought.products[lines], bought.ranks[lines])
+
+
+def _part(history: Owned, places: Sequence[int]) -> Owned:
+    if len(places) == len(history.starts) - 1:
+        return history
+    starts, lines = _chosen(history.starts, places)
+    return Owned(starts, history.rows[lines], history.weights[lines])
+
+
+def _chosen(starts: NDArray[np.int64], places: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    lines = [np.arange(starts[i], starts[i + 1]) for i in places]
+    ends = np.cumsum([0, *map(len, lines)]).astype(np.int64)
+    return ends, np.concatenate(lines)
+
+
+def _mark_unable(model: LiveModel, cases: Sequence[Case], able: set[int]) -> None:
+    for i, case in enumerate(cases):
+        case.answer.model_version = model.version
+        if i not in able:
+            case.answer.degraded = "unknown_history" if len(case.bought) or case.basket else "new_customer"
+
+
+def _allowed(model: LiveModel, case: Case) -> NDArray[np.int64] | None:
+    """The rows that may be shown, None for all."""
+    brand = case.request.brand_id
+    own = None if brand is None else model.rows_of_brand.get(brand, np.zeros(0, np.int64))
+    if own is not None and len(own) == len(model.number_of_row):
+        own = None
+    if case.only is None:
+        return own
+    rows = rows_of(model, case.only)
+    return rows if own is None else np.intersect1d(rows, own)
+
+
+def _names_products(case: Case) -> bool:
+    return bool(case.request.only) or case.request.brand_id is not None
+
+
+def _why_no_page(case: Case) -> str:
+    if case.request.product_ids:
+        return "unknown_products"
+    return "unknown_history" if len(case.bought) else "new_customer"
+
+
+def _items(model: LiveModel, found: Ranked, reasons: Sequence[Sequence[int]]) -> list[Item]:
+    """What was found, with its reasons; that it was bought before is none."""
+    numbers = model.numbers
+    scores = display_scores(found.scores, model.snapshot.metadata.score_scale).tolist()
+    return [
+        Item(numbers[row], score, "recs", "item2vec", [numbers[reason] for reason in named if reason != row])
+        for row, score, named in zip(found.rows.tolist(), scores, reasons, strict=True)
+    ]
+
+
+def _like_page(model: LiveModel, case: Case, found: Ranked) -> list[Item]:
+    known = [number for number in dict.fromkeys(case.page) if len(rows_of(model, np.array([number])))]
+    reasons = known[:_MOST_REASONS]
+    return [
+        Item(model.numbers[row], min(cosine, 1.0), "similar", "similar", reasons)
+        for row, cosine in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
+        if cosine > 0
+    ]

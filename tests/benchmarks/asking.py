@@ -1,0 +1,79 @@
+"""Somebody who asks over Kafka: one request after the other, or thousands at a time.
+
+Knows the request's shape and one partition of the reply topic; whoever answers, the service or the echo, is asked alike.
+"""
+
+import itertools
+import random
+import time
+from collections.abc import Sequence
+
+import msgspec
+from confluent_kafka import TopicPartition
+
+from consumers.clients import KafkaClients, drain, watermarks
+
+_PATIENCE_S = 30.0
+
+
+class Asker:
+    """Asks on `requests`, reads partition 0 of `replies`; the customers are asked for in a fixed random order."""
+
+    def __init__(self, bootstrap: str, requests: str, replies: str, profiles: Sequence[str]) -> None:
+        clients = KafkaClients(bootstrap, {})
+        self._consumer = clients.consumer("asker")
+        _, end = watermarks(self._consumer, replies, 0)
+        self._consumer.assign([TopicPartition(replies, 0, end)])
+        self._producer = clients.producer(linger_ms="0")
+        self._topic, self._replies = requests, replies
+        shuffled = random.Random(1).sample(list(profiles), len(profiles))
+        self._profiles = itertools.cycle(shuffled)
+        self._count = itertools.count()
+
+    def close(self) -> None:
+        self._producer.flush(5)
+        self._consumer.close()
+
+    def latencies_s(self, count: int) -> list[float]:
+        """Seconds from each request to its reply, one in flight."""
+        taken = []
+        for _ in range(count):
+            begin = time.perf_counter()
+            self._send()
+            self._producer.poll(0)
+            self._read(1)
+            taken.append(time.perf_counter() - begin)
+        return taken
+
+    def replies(self, count: int, in_flight: int) -> list[bytes]:
+        """The values of so many replies, with at most `in_flight` requests unanswered."""
+        got: list[bytes] = []
+        sent = 0
+        while len(got) < count:
+            while sent < count and sent - len(got) < in_flight:
+                self._send()
+                sent += 1
+            self._producer.poll(0)
+            got += self._read(2000)
+        return got
+
+    def _send(self) -> None:
+        profile = next(self._profiles)
+        self._producer.produce(
+            self._topic,
+            key=profile.encode(),
+            value=msgspec.json.encode({"profile_id": profile, "k": 10}),
+            headers=[
+                ("kafka_correlationId", next(self._count).to_bytes(16, "big")),
+                ("kafka_replyTopic", self._replies.encode()),
+                ("kafka_replyPartition", b"\x00\x00\x00\x00"),
+            ],
+        )
+
+    def _read(self, most: int) -> list[bytes]:
+        """One reply and what else is there already. Raises TimeoutError when nobody answers."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while not (values := [m.value() for m in drain(self._consumer, most, 0.5) if m.error() is None]):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"no reply to {self._topic} within {_PATIENCE_S:g} s")
+        return values

@@ -1,0 +1,141 @@
+"""Two workers share the partitions; one leaves, one crashes, one comes back. Every answer is from a whole history.
+
+The workers have no model, so they offer whatever the customer does not own. A worker that lacked a part of somebody's
+history would offer what that customer owns: each answer is compared with the oracle at the offset that it names.
+"""
+
+import json
+from collections import Counter
+
+import pytest
+
+from tests.kafka import load, oracle
+from tests.kafka.brokers import eventually
+from tests.kafka.records import purchase
+from tests.kafka.shop_client import ShopClient
+
+pytestmark = pytest.mark.needs_real_broker(one=True)
+
+CUSTOMERS = [f"c-{number}" for number in range(60)]
+PARTITIONS = 6
+CLASSIC = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+
+
+def start_worker(start_service, topics, name: str, protocol: str, **how):
+    quick = json.dumps(CLASSIC if protocol == "classic" else {})
+    settings = {"group_protocol": protocol, "kafka_properties": quick, "request_max_age_ms": "60000"}
+    return start_service(topics, role="worker", name=name, **settings, **how)
+
+
+def owned(*services) -> list[int]:
+    """How many partitions each of them owns, -1 while it restores one."""
+    seen = [service.metrics() for service in services]
+    return [
+        -1 if now["alsobought_partitions_restoring"] else int(now["alsobought_partitions_owned"]) for now in seen
+    ]
+
+
+def wait_until_shared(*services) -> None:
+    share = [PARTITIONS // len(services)] * len(services)
+    eventually(lambda: owned(*services) == share, f"{len(services)} workers own {share} partitions", 30)
+
+
+def ask_all(shop: ShopClient, topics) -> dict[bytes, str]:
+    """A request of every customer, correlation id -> profile id; the replies are not waited for."""
+    ask = {"k": 100, "kind": "recs"}
+    return {
+        shop.request(topics.requests, {"profile_id": customer, **ask}, topics.replies): customer
+        for customer in CUSTOMERS
+    }
+
+
+def wrong_answers(replies, records) -> list[str]:
+    """What is wrong with these replies, given all purchases; nothing when each is from the whole history it names."""
+    wrong = []
+    for body in (reply.json for reply in replies):
+        mark, customer = body["watermark"], body["profile_id"]
+        owns = set(oracle.expected_until(records, mark["partition"], mark["offset"]).get(customer, ()))
+        offered = {item["product_id"] for item in body["recommendations"]}
+        if owns & offered or body["degraded"] != ("no_model" if owns else "new_customer"):
+            wrong.append(f"{customer} owns {sorted(owns & offered)} of what it was offered ({body['degraded']})")
+    return wrong
+
+
+def answers(shop: ShopClient, topics, asked: dict[bytes, str]) -> list:
+    """One reply to each request, after all of them came."""
+    found = [shop.reply(topics.replies, correlation) for correlation in asked]
+    assert [reply.json["profile_id"] for reply in found] == list(asked.values())
+    return found
+
+
+def newest_offsets(replies) -> dict[int, int]:
+    return {reply.json["watermark"]["partition"]: reply.json["watermark"]["offset"] + 1 for reply in replies}
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_every_customer_is_answered_from_the_whole_history_whoever_comes_and_goes(
+    start_service, shop_topics, shop, protocol
+):
+    topics = shop_topics(PARTITIONS)
+    shop.send(topics.purchases, *load.purchases(600, seed=4))
+    one = start_worker(start_service, topics, "one", protocol, wait=False)
+    two = start_worker(start_service, topics, "two", protocol, wait=False)
+    wait_until_shared(one, two)
+    shared = answers(shop, topics, ask_all(shop, topics))
+
+    shop.send(topics.purchases, *load.purchases(300, seed=5))
+    before = ask_all(shop, topics)
+    code = one.stop()
+    during = ask_all(shop, topics)
+    wait_until_shared(two)
+    left = answers(shop, topics, before | during)
+    repeats = Counter(len(shop.replies(topics.replies, correlation)) for correlation in before | during)
+
+    shop.send(topics.purchases, *load.purchases(300, seed=6))
+    one.start()
+    wait_until_shared(one, two)
+    returned = answers(shop, topics, ask_all(shop, topics))
+
+    records = shop.read_all(topics.purchases)
+    assert wrong_answers([*shared, *left, *returned], records) == []
+    assert newest_offsets(returned) == oracle.ends(records)
+    assert (code, repeats) == (0, {1: 2 * len(CUSTOMERS)})
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_crashed_workers_customers_are_answered_by_the_other(start_service, shop_topics, shop, protocol):
+    topics = shop_topics(PARTITIONS)
+    shop.send(topics.purchases, *load.purchases(600, seed=7))
+    one = start_worker(start_service, topics, "one", protocol, wait=False)
+    two = start_worker(start_service, topics, "two", protocol, wait=False)
+    wait_until_shared(one, two)
+
+    before = ask_all(shop, topics)
+    two.kill()
+    shop.send(topics.purchases, *load.purchases(300, seed=8), *(purchase(name, "p-0") for name in CUSTOMERS))
+    during = ask_all(shop, topics)
+    found = answers(shop, topics, before | during)
+    wait_until_shared(one)
+    after = answers(shop, topics, ask_all(shop, topics))
+
+    records = shop.read_all(topics.purchases)
+    assert wrong_answers([*found, *after], records) == []
+    assert newest_offsets(after) == oracle.ends(records)
+
+
+def test_one_trainer_teaches_two_workers(start_service, shop_topics, shop, tmp_path):
+    topics = shop_topics(PARTITIONS)
+    shared = {"models_dir": str(tmp_path / "models"), "train_min_new_events": "100"}
+    start_service(topics, role="trainer", name="trainer", **shared)
+    one = start_worker(start_service, topics, "one", "classic", models_dir=shared["models_dir"])
+    two = start_worker(start_service, topics, "two", "classic", models_dir=shared["models_dir"])
+    wait_until_shared(one, two)
+    shop.send(topics.purchases, *load.purchases(600, seed=9))
+    for worker in (one, two):
+        eventually(lambda: worker.metric("alsobought_model_version") > 0, "the model answers", 60)  # noqa: B023
+
+    replies = [reply.json for reply in answers(shop, topics, ask_all(shop, topics))]
+
+    assert {reply["model_version"] for reply in replies if reply["degraded"] is None} != set()
+    assert {reply["degraded"] for reply in replies} <= {None, "new_customer"}
+    assert all(worker.metric("alsobought_model_version") == 1 for worker in (one, two))
