@@ -1,6 +1,7 @@
 # alsobought as an image. docs/docker.md says how to build and run it.
 
 FROM python:3.11-slim-bookworm AS packages
+ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/alsobought
 WORKDIR /build

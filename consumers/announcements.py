@@ -1,4 +1,4 @@
-"""Models are announced by reference on a compacted topic: the key is the brand, the value names a folder and its checksum.
+"""Models are announced by reference on a compacted topic: the key is the brand, the value a folder and its checksum.
 
 Whoever reads folds the last value of each key. The reference is the folder's name inside models_dir, never a path: what
 comes from a topic must not choose which files are opened.
@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from consumers.clients import BrokerUnavailable, produce
 from consumers.records import Record
+from model.metadata import SnapshotRefused, version_number
 
 ALL_BRANDS = "*"  # the key of the model of every brand; no brand id can be an empty key
 
@@ -34,7 +35,10 @@ _DECODER = msgspec.json.Decoder(Announcement)
 
 
 def read_announcement(record: Record) -> tuple[str, Announcement | None]:
-    """Brand ("" = every brand) and announcement; None where the model is taken away. Raises `UnreadableAnnouncement`."""
+    """Brand ("" = every brand) and announcement, None where the model is taken away.
+
+    Raises `UnreadableAnnouncement`.
+    """
     key, value = record.key, record.value
     if key is None:
         raise UnreadableAnnouncement("it has no key; the key is the brand, or * for every brand")
@@ -43,9 +47,15 @@ def read_announcement(record: Record) -> tuple[str, Announcement | None]:
     if value is None:
         return brand, None
     try:
-        return brand, _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+        announcement = _DECODER.decode(value)
+        version_number(announcement.version)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, SnapshotRefused) as error:
         raise UnreadableAnnouncement(str(error)) from error
+    if announcement.uri != announcement.version:
+        raise UnreadableAnnouncement("its uri is not its version: models are found by their folder's name only")
+    if (announcement.brand_id or "") != brand:
+        raise UnreadableAnnouncement("its key and its brand_id name different brands")
+    return brand, announcement
 
 
 def send_announcement(producer: Producer, topic: str, announcement: Announcement, timeout_s: float = 30) -> None:

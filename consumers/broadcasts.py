@@ -1,7 +1,7 @@
 """The topics that every worker reads whole: the catalogue (kept in SQLite) and the announcements of models.
 
-They are read beside the group, by a consumer that assigns itself. Announcements are acted on only once the end of the topic
-has been seen: of one key only the last counts.
+They are read beside the group, by a consumer that assigns itself. Announcements are acted on only once the end of the
+topic has been seen: of one key only the last counts.
 """
 
 import math
@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from consumers.announcements import Announcement, UnreadableAnnouncement, read_announcement
 from consumers.clients import watermarks
-from consumers.dead_letters import DeadLetter, DeadLetters
+from consumers.dead_letters import DeadLetter, DeadLetters, bury
 from consumers.events import InvalidRecord, checked_id, parsed, text
 from consumers.metrics import Metrics
 from consumers.records import ReadError, Record, sorted_out
@@ -120,12 +120,15 @@ class Broadcasts:
                 self.on_announced(brand, announcement)
 
     def _read_announcement(self, record: Record) -> None:
+        problem = ""
         try:
             brand, announcement = read_announcement(record)
             self._announced[brand] = announcement
         except UnreadableAnnouncement as error:
+            problem = str(error)
+        if problem:
             self.metrics.model_refused("unreadable_announcement").inc()
-            log.error("announcement_unreadable", topic=self.models, offset=record.offset, message=str(error))
+            log.error("announcement_unreadable", topic=self.models, offset=record.offset, message=problem)
         self._reached(record.partition, record.offset + 1)
 
     def _reached(self, partition: int, offset: int) -> None:
@@ -152,10 +155,7 @@ class Broadcasts:
             except InvalidRecord as error:
                 letters.append(DeadLetter(record, error.reason, str(error)))
             positions[self._position(record.partition)] = record.offset + 1
-        if letters:
-            self.dead_letters.deliver(letters)
-            for letter in letters:
-                self.metrics.dead_letters(self.catalog, letter.reason).inc()
+        bury(self.dead_letters, letters, self.metrics)
         self.on_catalogue(self.store.list_products(products, positions))
 
     def _position(self, partition: int) -> str:

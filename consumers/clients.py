@@ -8,11 +8,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+
+from config.errors import ConfigError
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +38,11 @@ class BrokerUnavailable(Exception):
 
 @dataclass(slots=True)
 class KafkaClients:
-    """Makes clients for one cluster. `properties` are librdkafka's, and win over our defaults but not over our promises."""
+    """Makes clients for one cluster.
+
+    `properties` are librdkafka's, and win over our defaults but not over our promises. One that librdkafka does not
+    take is a `ConfigError`.
+    """
 
     bootstrap_servers: str
     properties: Mapping[str, str]
@@ -49,7 +57,8 @@ class KafkaClients:
         given = dict(self.properties)
         if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
             given = _without(given, ("session.timeout.ms", "heartbeat.interval.ms"))
-        return Consumer(
+        return _made(
+            Consumer,
             self._shared()
             | {
                 "fetch.queue.backoff.ms": "5",  # the default of 1000 stalls a fast consumer: 5 x slower
@@ -64,12 +73,13 @@ class KafkaClients:
                 "isolation.level": "read_committed",
                 "allow.auto.create.topics": "false",
             }
-            | {name.replace("_", "."): value for name, value in own.items()}
+            | {name.replace("_", "."): value for name, value in own.items()},
         )
 
     def producer(self, **own: Any) -> Producer:
         """A producer that keys like Java's, so that a customer's records meet in one partition."""
-        return Producer(
+        return _made(
+            Producer,
             self._shared()
             | {
                 "linger.ms": "1",
@@ -79,12 +89,12 @@ class KafkaClients:
             }
             | _without(self.properties, _CONSUMER_ONLY)
             | {"partitioner": "murmur2_random"}
-            | {name.replace("_", "."): value for name, value in own.items()}
+            | {name.replace("_", "."): value for name, value in own.items()},
         )
 
     def admin(self) -> AdminClient:
         """An admin client; keep a reference until its futures are done."""
-        return AdminClient(self._shared() | _without(self.properties, _CONSUMER_ONLY))
+        return _made(AdminClient, self._shared() | _without(self.properties, _CONSUMER_ONLY))
 
     def _shared(self) -> dict[str, Any]:
         return {
@@ -103,13 +113,22 @@ class KafkaClients:
             self._said[error.code()] = now
             log.warning("kafka_error", code=error.name(), error=error.str(), hint=hint or None)
 
-    def unavailable(self, doing: str) -> BrokerUnavailable:
-        """The error for a cluster that did not answer, with what is known of the cause."""
+    def unavailable(self, doing: str, asked: AdminClient | Consumer | None = None) -> BrokerUnavailable:
+        """The error for a cluster that did not answer, with what is known of the cause; `asked` is asked for it."""
+        if asked is not None:
+            asked.poll(0)  # errors wait in the client's queue until somebody polls
         cause = self.last_error or "no answer; check bootstrap_servers and that the broker runs"
         return BrokerUnavailable(f"{doing}: no answer from Kafka at {self.bootstrap_servers}: {cause}")
 
 
 _CONSUMER_ONLY = ("fetch.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "queued.m", "group.")
+
+
+def _made(kind: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
+    try:
+        return kind(properties)
+    except KafkaException as error:  # nothing is sent yet: it is a property
+        raise ConfigError(f"kafka_properties: {error.args[0].str()}") from error
 
 
 def _without(properties: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:
@@ -148,6 +167,7 @@ def produce(producer: Producer, *, on_delivery: Callable[[KafkaError | None, Mes
     while True:
         try:
             producer.produce(on_delivery=on_delivery, **record)
-            return
         except BufferError:
             producer.poll(0.05)
+        else:
+            return

@@ -1,7 +1,7 @@
 """When may the offset of a request be committed? When its reply, and every reply before it, has been delivered.
 
-Replies are produced without waiting. They are counted in spans of about a second: a span is done when all its replies are
-reported, and spans are committed in order, so a crash repeats replies and never loses one.
+Replies are produced without waiting. They are counted in spans of about a second: a span is done when all its replies
+are reported, and spans are committed in order, so a crash repeats replies and never loses one.
 """
 
 from collections import deque

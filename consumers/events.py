@@ -1,8 +1,8 @@
 """From the bytes of a purchases record to a `Purchase` or a `Forget`, or to `InvalidRecord` with the reason.
 
-Taken: the plain purchase, the `event_type`/`payload` envelope with a phone number, CloudEvents structured and binary, and
-a null value (forget the customer). Unknown fields are ignored; everything known is checked, so nothing that is counted
-can surprise the model later.
+Taken: the plain purchase, the `event_type`/`payload` envelope with a phone number, CloudEvents structured and binary,
+and a null value (forget the customer). Unknown fields are ignored; everything known is checked, so nothing that is
+counted can surprise the model later. No message repeats what stands in a record: that may be a phone number.
 """
 
 import hmac
@@ -22,18 +22,23 @@ T = TypeVar("T")
 MAX_EVENT_BYTES = 1_048_576
 MAX_ID_CHARACTERS = 256
 MAX_ITEMS = 10_000
+MAX_PRICE = 1e12  # what a float32 and a reader can still make sense of
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_PHONE = re.compile(r"\+?[0-9]{6,15}")
+_PHONE = re.compile(r"(?:\+|00)?[0-9]{6,15}")
 _PHONE_NOISE = re.compile(r"[\s()./-]")
+_MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 class InvalidRecord(Exception):
-    """A record that can not be used. `reason` is one word for counters, `field` what to look at; neither holds a value."""
+    """A record that can not be used: `reason` is one word for counters, `field` what to look at."""
 
     def __init__(self, reason: str, field: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.field = field
+
+
+_NOTHING = msgspec.Raw(b"null")
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -50,7 +55,7 @@ class _Event(msgspec.Struct, gc=False):
     occurred_at: str | None = None
     items: list[_Item] | None = None
     event_type: str = "purchase"
-    payload: msgspec.Raw | None = None
+    payload: msgspec.Raw = _NOTHING
 
 
 class _CloudEvent(msgspec.Struct, gc=False):
@@ -83,14 +88,14 @@ class PurchaseDecoder:
         Raises `InvalidRecord`.
         """
         if value is None:
-            return Forget(self._forgotten(key))
+            return self._forget(key)
         if len(value) > MAX_EVENT_BYTES:
             raise InvalidRecord(
                 "too_large", "value", f"the record has {len(value)} bytes, {MAX_EVENT_BYTES} are taken; split the order"
             )
         event = _open(value, headers) if headers else parsed(_EVENT, value)
-        if event.payload is not None and event.items is None:
-            event = _unwrapped(event, event.payload)
+        if event.items is None and bytes(event.payload) != bytes(_NOTHING):
+            event = _unwrapped(event)
         if event.event_type != "purchase":
             raise InvalidRecord(
                 "wrong_event_type", "event_type", "event_type is not 'purchase', the only one taken here"
@@ -119,15 +124,16 @@ class PurchaseDecoder:
         digits = number.lstrip("+").removeprefix("00")
         return "phone-" + hmac.digest(self.phone_hash_key, digits.encode(), "sha256").hex()[:32]
 
-    def _forgotten(self, key: bytes | None) -> str:
+    def _forget(self, key: bytes | None) -> Forget:
+        """A key that reads like a phone number may be one, or a profile id that looks so: both are forgotten."""
         if key is None:
             raise InvalidRecord(
                 "missing_field", "key", "a null value forgets the customer named by the key; key is missing"
             )
         profile = checked_id(text(key, "key"), "key")
-        if self.phone_hash_key is not None and profile.startswith("+"):
-            return self.profile_of_phone(profile, "key")
-        return profile
+        if self.phone_hash_key is not None and _PHONE.fullmatch(_PHONE_NOISE.sub("", profile)):
+            return Forget(profile, self.profile_of_phone(profile, "key"))
+        return Forget(profile)
 
     def _profile(self, event: _Event) -> str:
         if event.profile_id is not None:
@@ -137,43 +143,47 @@ class PurchaseDecoder:
         raise InvalidRecord("missing_field", "profile_id", "profile_id is missing")
 
     def _time(self, occurred_at: str | None, timestamp_s: float, now_s: float) -> int:
-        if occurred_at is None:
-            seconds = timestamp_s
+        if occurred_at is not None:
+            field, seconds = "occurred_at", _seconds(occurred_at)
         else:
-            try:
-                moment = datetime.fromisoformat(occurred_at)
-                seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-            except (ValueError, OverflowError):
-                raise InvalidRecord("out_of_range", "occurred_at", "occurred_at is no RFC 3339 time") from None
-        if not 0 <= seconds <= now_s + self.max_future_s:
-            raise InvalidRecord(
-                "out_of_range",
-                "occurred_at",
-                f"occurred_at lies {'before 1970' if seconds < 0 else f'more than {self.max_future_s} s in the future'}",
-            )
-        return int(seconds)
+            field, seconds = "timestamp", timestamp_s if timestamp_s > 0 else now_s
+        if 0 <= seconds <= now_s + self.max_future_s:
+            return int(seconds)
+        where = "before 1970" if seconds < 0 else f"more than {self.max_future_s} s in the future"
+        raise InvalidRecord("out_of_range", field, f"{field} lies {where}")
+
+
+def _seconds(occurred_at: str) -> float:
+    """Seconds since 1970 of an RFC 3339 time, UTC where it names no offset. Raises `InvalidRecord`."""
+    try:
+        if occurred_at[4:8:3] != "--" or occurred_at[10:11] not in ("T", "t", " "):
+            raise ValueError  # noqa: TRY301 - another form of ISO 8601, which means less than a moment
+        moment = datetime.fromisoformat(occurred_at.upper())
+    except ValueError:
+        raise InvalidRecord("out_of_range", "occurred_at", "occurred_at is no RFC 3339 time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _open(value: bytes, headers: Mapping[str, bytes]) -> _Event:
     """Take an event out of its CloudEvents envelope, where it has one."""
     if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
         cloud = parsed(_CLOUD_EVENT, value)
-        event, source, name, time = parsed(_EVENT, cloud.data), cloud.source, cloud.id, cloud.time
+        event, source, name, time = parsed(_EVENT, cloud.data, "data"), cloud.source, cloud.id, cloud.time
     else:
         event = parsed(_EVENT, value)
         if "ce_id" not in headers:
             return event
         source, name = text(headers.get("ce_source"), "ce_source") or "", text(headers["ce_id"], "ce_id") or ""
-        time = text(headers.get("ce_time"), "ce_time")
-    if not event.event_id:  # the pair is what CloudEvents calls unique; hashed, since a source may be a long address
+        time = text(headers.get("ce_time"), "ce_time") or None
+    if name and not event.event_id:  # the pair is what CloudEvents calls unique; a source may be a long address
         event.event_id = "ce-" + hmac.digest(b"cloudevents", f"{source}\x1f{name}".encode(), "sha256").hex()
     event.occurred_at = event.occurred_at or time
     return event
 
 
-def _unwrapped(envelope: _Event, payload: msgspec.Raw) -> _Event:
+def _unwrapped(envelope: _Event) -> _Event:
     """The payload's fields, completed by the envelope's."""
-    event = parsed(_EVENT, payload)
+    event = parsed(_EVENT, envelope.payload, "payload")
     for name in ("event_id", "profile_id", "phone", "brand_id", "occurred_at"):
         if getattr(event, name) is None:
             setattr(event, name, getattr(envelope, name))
@@ -182,38 +192,42 @@ def _unwrapped(envelope: _Event, payload: msgspec.Raw) -> _Event:
 
 
 def _lines(items: list[_Item] | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Product ids and prices; of a product that stands twice the last price counts."""
+    """Product ids and prices; of a product that stands twice the last price that was said counts."""
     if not items:
         raise InvalidRecord("missing_field", "items", "items is missing or empty: an order has at least one")
     if len(items) > MAX_ITEMS:
         raise InvalidRecord("out_of_range", "items", f"items has {len(items)} entries, {MAX_ITEMS} are taken")
     lines: dict[str, float] = {}
     for at, item in enumerate(items):
-        if not (0 < item.quantity < math.inf):
+        product_id, price = item.product_id, item.price
+        if not (product_id and len(product_id) <= MAX_ID_CHARACTERS and product_id.isprintable()):
+            checked_id(product_id, f"items[{at}].product_id")
+        if not 0 < item.quantity < math.inf:
             raise InvalidRecord("out_of_range", f"items[{at}].quantity", f"items[{at}].quantity is not above 0")
-        price = math.nan if item.price is None else item.price
-        if price < 0 or price > 1e12:  # noqa: PLR2004 - what a float32 and a reader can still make sense of
+        if price is None:
+            lines.setdefault(product_id, math.nan)
+        elif 0 <= price <= MAX_PRICE:
+            lines[product_id] = price
+        else:
             raise InvalidRecord("out_of_range", f"items[{at}].price", f"items[{at}].price is not between 0 and 1e12")
-        lines[item.product_id] = price
-    for product_id in lines:
-        checked_id(product_id, "items[].product_id")
     return tuple(lines), tuple(lines.values())
 
 
-def parsed(decoder: "msgspec.json.Decoder[T]", value: bytes | msgspec.Raw) -> T:
-    """Decode, or say what is wrong and where. Raises `InvalidRecord`."""
+def parsed(decoder: "msgspec.json.Decoder[T]", value: bytes | msgspec.Raw, within: str = "") -> T:
+    """Decode, or say what is wrong and where; `within` names what the value stands in. Raises `InvalidRecord`."""
     try:
         return decoder.decode(value)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `")
-        field = where.removesuffix("`").removeprefix("$.") or "value"
-        missing = re.search(r"missing required field `(\w+)`", message)
+        path = where.removesuffix("`").removeprefix("$").removeprefix(".")
+        missing = _MISSING.search(message)
+        field = ".".join(part for part in (within, path, missing[1] if missing else "") if part) or "value"
         if missing:
-            name = missing[1] if field in ("value", "$") else f"{field}.{missing[1]}"
-            raise InvalidRecord("missing_field", name, f"{name} is missing") from None
-        raise InvalidRecord("wrong_type", field, f"{field}: {message[:1].lower()}{message[1:]}") from None
+            raise InvalidRecord("missing_field", field, f"{field} is missing") from None
+        reason = "out_of_range" if "out of range" in message else "wrong_type"
+        raise InvalidRecord(reason, field, f"{field}: {message[:1].lower()}{message[1:]}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRecord("not_json", "value", f"the value is no JSON: {str(error)[:200]}") from None
+        raise InvalidRecord("not_json", within or "value", f"the value is no JSON: {str(error)[:200]}") from None
 
 
 def text(value: bytes | None, field: str) -> str | None:

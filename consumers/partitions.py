@@ -1,8 +1,8 @@
 """Which partitions this worker owns, where each is read from, and which of them may be answered for.
 
-SQLite's offset wins over Kafka's. A partition of purchases that is not yet read up to where it ended when it was assigned
-is being restored; the requests of the same number wait (paused) until it is. What a broker lost, or a topic made anew, is
-found here and said.
+SQLite's offset wins over Kafka's. A partition of purchases that is not yet read up to where it ended when it was
+assigned is being restored; the requests of the same number wait (paused) until it is. What a broker lost, or a topic
+made anew, is found here and said.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from consumers.clients import watermarks
+from consumers.clients import BrokerUnavailable, watermarks
 from consumers.metrics import Metrics
 from model.store import Store
 
@@ -29,17 +29,25 @@ class Partitions:
     requests: str | None  # None: this worker reads purchases only
     topic_id: Callable[[], str]
     incremental: bool  # KIP-848 hands out parts; the classic protocol hands out everything at once
-    on_new_topic: Callable[[], None] = lambda: None
-    on_revoked: Callable[[list[TopicPartition]], None] = lambda parts: None
+    on_new_topic: Callable[[], None] = lambda: None  # the purchases that count are others than before
+    before_revoke: Callable[[], None] = lambda: None
+    after_drop: Callable[[list[TopicPartition]], None] = lambda _parts: None  # revoked or lost
     owned: set[tuple[str, int]] = field(default_factory=set)
     restoring: dict[int, int] = field(default_factory=dict)  # partition of purchases -> where it ended when assigned
     assigned: bool = False  # whether the group has ever handed out partitions, be it none
-    failure: BaseException | None = None
-    current_id: str = ""
+    failure: Exception | None = None
+    current_id: str | None = None  # of the topic of purchases; None = not looked at yet, "" = the broker gives none
+    placements: int = 0  # how often a partition was given a place to read from
+    _placed: dict[tuple[str, int], int] = field(default_factory=dict)  # at which placement each was
+    _restarted: bool = False
 
     def answerable(self, partition: int) -> bool:
         """Whether the whole history of this partition's customers is here."""
         return (self.purchases, partition) in self.owned and partition not in self.restoring
+
+    def placed_since(self, placements: int, topic: str | None, partition: int | None) -> bool:
+        """Whether the partition was given another place after so many placements: what was read before is stale."""
+        return self._placed.get((topic or "", -1 if partition is None else partition), 0) > placements
 
     # -- callbacks
 
@@ -52,8 +60,9 @@ class Partitions:
             self._look_at_topic()
             for part in parts:
                 self._place(consumer, part)
+            self._tell_if_restarted()
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop raises it
-            self.failure = error
+            self.failure = _explained(error)
             assign([])  # keeps the client from assigning with offsets of its own
             return
         assign(parts)
@@ -65,7 +74,7 @@ class Partitions:
 
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Give partitions back: what was done is committed first."""
-        self.on_revoked(parts)
+        self.before_revoke()
         self._drop(parts)
         self.metrics.rebalances("revoked").inc()
         if self.incremental and parts:
@@ -102,18 +111,30 @@ class Partitions:
     def place_again(self, consumer: Consumer, partition: int, topic: str | None = None) -> None:
         """Find the start of a partition that must be read elsewhere: its records are gone, or it is another log."""
         part = TopicPartition(topic or self.purchases, partition)
-        self._place(consumer, part)
-        consumer.seek(part)
+        try:
+            self._place(consumer, part)
+            consumer.seek(part)
+        except KafkaException as error:
+            raise _explained(error) from error
+        self._tell_if_restarted()
         self._pause_or_resume(consumer)
 
     def _look_at_topic(self) -> bool:
         """Whether the topic is another one than when it was last looked at."""
         before, now = self.current_id, self.topic_id()
-        self.current_id = now or before
-        if not before or before == self.current_id:
+        if before is not None and (before == now or not now):
+            return False
+        self.current_id = now
+        if before is None:
             return False
         self.on_new_topic()
         return True
+
+    def _tell_if_restarted(self) -> None:
+        """What a log cut short had counted no longer counts."""
+        if self._restarted:
+            self._restarted = False
+            self.on_new_topic()
 
     def _owned_numbers(self) -> list[int]:
         return sorted(number for topic, number in self.owned if topic == self.purchases)
@@ -124,6 +145,7 @@ class Partitions:
             if part.topic == self.purchases:
                 self.restoring.pop(part.partition, None)
                 self.store.close_log(part.partition)
+        self.after_drop(parts)
 
     def _pause_or_resume(self, consumer: Consumer) -> None:
         """A pause outlives revoke and assign, so each partition is told explicitly, every time."""
@@ -141,6 +163,8 @@ class Partitions:
             consumer.resume(open_)
 
     def _place(self, consumer: Consumer, part: TopicPartition) -> None:
+        self.placements += 1
+        self._placed[part.topic, part.partition] = self.placements
         low, high = watermarks(consumer, part.topic, part.partition)
         if part.topic == self.purchases:
             part.offset = self._start_of_purchases(part.partition, low, high)
@@ -148,7 +172,7 @@ class Partitions:
             part.offset = self._start_of_requests(consumer, part, low, high)
 
     def _start_of_purchases(self, partition: int, low: int, high: int) -> int:
-        source = (self.cluster_id, self.purchases, self.current_id, partition)
+        source = (self.cluster_id, self.purchases, self.current_id or "", partition)
         start = self.store.open_log(*source).next
         where = {"topic": self.purchases, "partition": partition, "stored": start, "first": low, "end": high}
         if start > high:
@@ -156,6 +180,7 @@ class Partitions:
                 "purchases_log_is_shorter_than_stored", **where, action="the partition is read again from its start"
             )
             start = self.store.open_log(*source, restart=True).next
+            self._restarted = True
         if start < low:
             self.metrics.history_lost_records.inc(low - start)
             log.error(
@@ -174,10 +199,16 @@ class Partitions:
 
     @staticmethod
     def _start_of_requests(consumer: Consumer, part: TopicPartition, low: int, high: int) -> int:
-        """Where the group left off, else the oldest there is: requests that are too old are dropped when they are read."""
+        """Where the group left off, else the oldest there is: requests that are too old are dropped when read."""
         try:
             (committed,) = consumer.committed([TopicPartition(part.topic, part.partition)], timeout=10)
         except KafkaException as error:
             log.warning("no_committed_offset", topic=part.topic, partition=part.partition, error=str(error))
             return low
         return committed.offset if low <= committed.offset <= high else low
+
+
+def _explained(error: Exception) -> Exception:
+    if not isinstance(error, KafkaException):
+        return error
+    return BrokerUnavailable(f"finding where to read on from: {error.args[0].str()}; start again when Kafka answers")

@@ -14,12 +14,13 @@ class Record(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
-    timestamp_ms: int = 0  # when it was produced, or stored: the topic's choice
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp_ms: int = 0  # when it was produced, or stored: the topic's choice; 0 = not said
+    headers_unreadable: bool = False  # a header's name is no UTF-8, which the client can not hand out
 
     def header_values(self) -> dict[str, bytes]:
-        """The last value of each header, as Java's lastHeader; empty where it has none."""
-        return dict(self.headers)
+        """The last value of each header, as Java's lastHeader; empty where it is null."""
+        return {name: value or b"" for name, value in self.headers}
 
 
 class ReadError(NamedTuple):
@@ -56,7 +57,7 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
         if error is not None:
             errors.append(ReadError(topic, partition, offset, error.code(), error.name(), error.str(), error.fatal()))
             continue
-        headers = message.headers()
+        headers = _headers(message)
         records.append(
             Record(
                 topic,
@@ -64,14 +65,22 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
                 offset,
                 message.key(),
                 message.value(),
-                () if not headers else tuple((str(name), _bytes(value)) for name, value in list(headers)),
+                headers or (),
                 message.timestamp()[1],
+                headers is None,
             )
         )
     return records, errors
 
 
-def _bytes(value: str | bytes | None) -> bytes:
-    if value is None:
-        return b""
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...] | None:
+    """The headers in their order; None when one has a name that is no UTF-8."""
+    try:
+        headers = message.headers()
+    except SystemError:  # confluent-kafka's word for it (tried with 2.16.1)
+        return None
+    return tuple((str(name), _bytes(value)) for name, value in list(headers)) if headers else ()
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value

@@ -1,9 +1,10 @@
 """The topics: created when missing, checked at start, and told apart from a topic of the same name made anew.
 
-Purchases and requests must have the same number of partitions, since the partition that brings a customer's purchases must
-bring that customer's requests.
+Purchases and requests must have the same number of partitions, since the partition that brings a customer's purchases
+must bring that customer's requests.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own names, imported there without __all__
     AdminClient,
+    ClusterMetadata,
     ConfigResource,
     NewTopic,
     ResourceType,
@@ -21,6 +23,9 @@ from consumers.clients import BrokerUnavailable, KafkaClients
 log = structlog.get_logger(__name__)
 _DAY_MS = 86_400_000
 _EMBEDDED = "mockCluster"  # librdkafka's mock cluster calls itself so
+_ASK_AGAIN_S = 60.0
+_ASK_AGAIN_FOR_A_MISSING_TOPIC_S = 5.0
+_ATTEMPTS = 3
 
 
 class TopicsUnfit(Exception):
@@ -36,6 +41,12 @@ class TopicPlan:
     config: Mapping[str, str]
     setting: str  # which setting names it
 
+    @property
+    def how_to_create(self) -> str:
+        """The command that creates it."""
+        config = " ".join(f"--config {name}={value}" for name, value in self.config.items())
+        return f"kafka-topics.sh --create --topic {self.name} --partitions {self.partitions} {config}"
+
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
@@ -49,7 +60,7 @@ class TopicNames:
     dead_letters: str
 
     def plans(self, partitions: int) -> list[TopicPlan]:
-        """The policies of the design: purchases for ever, the catalogue and models by their last value, the rest for a while."""
+        """The policies of the design: purchases for ever, catalogue and models by last value, others for a while."""
         for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
         return [
             TopicPlan(self.purchases, partitions, for_ever, "purchases_topic"),
@@ -72,7 +83,10 @@ class Topics:
     clients: KafkaClients
     names: TopicNames
     _admin: AdminClient | None = None
-    _known: dict[str, int] = field(default_factory=dict)  # reply topic -> partitions, 0 = missing
+    _cluster_id: str = ""
+    _topic_ids: dict[str, str] = field(default_factory=dict)  # as they were last told
+    _counts: Mapping[str, int] = field(default_factory=dict)  # partitions of every topic, as they were last told
+    _counts_at_s: float = -_ASK_AGAIN_S
 
     @property
     def admin(self) -> AdminClient:
@@ -83,18 +97,19 @@ class Topics:
 
     def cluster_id(self, timeout_s: float = 10) -> str:
         """The cluster's own name. Raises `BrokerUnavailable`."""
-        try:
-            return str(self.admin.list_topics(timeout=timeout_s).cluster_id)
-        except KafkaException as error:
-            raise self.clients.unavailable("reading the list of topics") from error
+        self._cluster_id = str(self._listed(timeout_s).cluster_id)
+        return self._cluster_id
 
     def partition_counts(self, timeout_s: float = 10) -> dict[str, int]:
         """Partitions of every topic of the cluster. Raises `BrokerUnavailable`."""
-        try:
-            listed = self.admin.list_topics(timeout=timeout_s).topics
-        except KafkaException as error:
-            raise self.clients.unavailable("reading the list of topics") from error
+        listed = self._listed(timeout_s).topics
         return {name: len(topic.partitions) for name, topic in listed.items() if topic.error is None}
+
+    def _listed(self, timeout_s: float) -> ClusterMetadata:
+        try:
+            return self.admin.list_topics(timeout=timeout_s)
+        except KafkaException as error:
+            raise self.clients.unavailable("reading the list of topics", self.admin) from error
 
     def ensure(self, *, create: bool, partitions: int, replication_factor: int) -> dict[str, int]:
         """Create what is missing, where allowed, and return the partition counts. Raises `TopicsUnfit`."""
@@ -107,10 +122,9 @@ class Topics:
             counts = self._until_known([plan.name for plan in self.names.plans(pair)])
         for plan in missing:
             if plan.name not in counts:
+                why = "was created, but the brokers do not name it yet" if create else "create_topics is off"
                 raise TopicsUnfit(
-                    f"topic {plan.name} ({plan.setting}) does not exist and create_topics is off; create it: kafka-topics.sh "
-                    f"--create --topic {plan.name} --partitions {plan.partitions} "
-                    + " ".join(f"--config {name}={value}" for name, value in plan.config.items())
+                    f"topic {plan.name} ({plan.setting}) does not exist: {why}; create it: {plan.how_to_create}"
                 )
         self.check_pair(counts)
         return counts
@@ -121,38 +135,53 @@ class Topics:
         if purchases != requests:
             low = min((purchases, self.names.purchases), (requests, self.names.requests))[1]
             raise TopicsUnfit(
-                f"{self.names.purchases} has {purchases} partitions and {self.names.requests} has {requests}: they must be "
-                f"equal, or a customer's requests reach a worker without the customer's purchases. Add partitions to "
-                f"{low} before it is used: kafka-topics.sh --alter --topic {low} --partitions {max(purchases, requests)}; "
-                "a topic in use is better made anew, since more partitions send its keys elsewhere"
+                f"{self.names.purchases} has {purchases} partitions and {self.names.requests} has {requests}: they "
+                "must be equal, or a customer's requests reach a worker without the customer's purchases. Add "
+                f"partitions to {low} before it is used: kafka-topics.sh --alter --topic {low} "
+                f"--partitions {max(purchases, requests)}; a topic in use is better made anew, since more partitions "
+                "send its keys elsewhere"
             )
         return purchases
 
     def check_again(self) -> None:
-        """Look at the partition counts while running: more partitions of one topic only are said, with what it means."""
+        """Look at the partition counts while running: a topic that is gone, or has more partitions, is said."""
+        message = self._what_no_longer_fits()
+        if message:
+            log.error("topics_no_longer_fit", message=message)
+
+    def _what_no_longer_fits(self) -> str:
         try:
-            self.check_pair(self.partition_counts(timeout_s=2))
+            counts = self.partition_counts(timeout_s=2)
+            missing = {self.names.purchases, self.names.requests} - counts.keys()
+            if missing:
+                return f"{' and '.join(sorted(missing))} no longer exists; it is created when the service starts again"
+            self.check_pair(counts)
         except BrokerUnavailable:
-            return  # the loop says so
-        except (TopicsUnfit, KeyError) as error:
-            log.error("topics_no_longer_fit", message=str(error))
+            return ""  # the client says so itself
+        except TopicsUnfit as error:
+            return str(error)
+        return ""
 
     def _create(self, plans: Sequence[TopicPlan], replication_factor: int) -> None:
-        largest = self._config(self.names.purchases, "max.message.bytes")
+        largest = self._largest_message_bytes(self.names.purchases)
         new = []
         for plan in plans:
             config = dict(plan.config)
-            if plan.name == self.names.dead_letters and largest:
-                config["max.message.bytes"] = str(int(largest) + 65_536)  # what came in must fit, headers and all
+            if plan.name == self.names.dead_letters and largest is not None:
+                config["max.message.bytes"] = str(largest + 65_536)  # what came in must fit, headers and all
             new.append(NewTopic(plan.name, plan.partitions, replication_factor, config=config))
-        for name, future in self.admin.create_topics(new, operation_timeout=20).items():
+        futures = self.admin.create_topics(new, operation_timeout=20, request_timeout=25)
+        for plan in plans:
             try:
-                future.result()
-                log.info("topic_created", topic=name)
+                futures[plan.name].result()
+                log.info("topic_created", topic=plan.name)
             except KafkaException as error:
                 reason = error.args[0]
                 if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise TopicsUnfit(f"topic {name} is missing and can not be created: {reason.str()}") from error
+                    raise TopicsUnfit(
+                        f"topic {plan.name} ({plan.setting}) is missing and can not be created: {reason.str()}; "
+                        f"create it: {plan.how_to_create}"
+                    ) from error
 
     def _until_known(self, names: Sequence[str]) -> dict[str, int]:
         for _ in range(50):  # metadata lag create_topics on several brokers
@@ -162,31 +191,37 @@ class Topics:
             self.admin.poll(0.2)
         return counts
 
-    def _config(self, topic: str, name: str) -> str | None:
+    def _largest_message_bytes(self, topic: str) -> int | None:
         try:
             resource = ConfigResource(ResourceType.TOPIC, topic)
             (future,) = self.admin.describe_configs([resource], request_timeout=5).values()
-            return str(future.result()[name].value)
-        except (KafkaException, KeyError):  # a missing topic, or no right to ask: then the broker's default holds
+            return int(future.result()["max.message.bytes"].value)
+        except (KafkaException, KeyError, TypeError):  # no such topic, or no right to ask: the broker's default holds
             return None
 
     def topic_id(self, topic: str) -> str:
-        """The id that tells a topic from one of the same name made anew; "" where the broker gives none."""
-        if self.cluster_id().startswith(_EMBEDDED):  # it never answers this question
+        """The id that tells a topic from one of the same name made anew; "" where the broker gives none.
+
+        While it can not be asked, what it told last.
+        """
+        if self._cluster_id.startswith(_EMBEDDED):  # it never answers this question
             return ""
-        try:
-            (future,) = self.admin.describe_topics(TopicCollection([topic]), request_timeout=5).values()
-            return str(future.result().topic_id)
-        except KafkaException as error:
-            log.debug("topic_id_unknown", topic=topic, error=str(error))
-            return ""
+        for _ in range(1 if topic in self._topic_ids else _ATTEMPTS):
+            try:
+                (future,) = self.admin.describe_topics(TopicCollection([topic]), request_timeout=5).values()
+                self._topic_ids[topic] = str(future.result().topic_id)
+                break
+            except KafkaException as error:
+                log.debug("topic_id_unknown", topic=topic, error=str(error))
+        return self._topic_ids.setdefault(topic, "")
 
     def partitions_of_reply_topic(self, topic: str) -> int:
-        """Partitions of a topic that a reply may go to, 0 when it does not exist; asked once and remembered when it does."""
-        if not self._known.get(topic):
+        """Partitions of a topic that a reply may go to, 0 when it does not exist; remembered for a minute."""
+        age_s = time.monotonic() - self._counts_at_s
+        if age_s >= (_ASK_AGAIN_S if topic in self._counts else _ASK_AGAIN_FOR_A_MISSING_TOPIC_S):
+            self._counts_at_s = time.monotonic()  # also after a failure: a request must not wait for each attempt
             try:
-                found = self.admin.list_topics(topic, timeout=2).topics[topic]
-            except (KafkaException, KeyError):
-                return 0
-            self._known[topic] = 0 if found.error is not None else len(found.partitions)
-        return self._known[topic]
+                self._counts = self.partition_counts(timeout_s=2)  # of all: asking for one by name may create it
+            except BrokerUnavailable as error:
+                log.debug("reply_topics_unknown", error=str(error))
+        return self._counts.get(topic, 0)

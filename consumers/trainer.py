@@ -1,7 +1,7 @@
 """The trainer: a process of its own that reads the worker's SQLite file, learns, writes a snapshot and announces it.
 
-`Trainer` is what that process does, `TrainerProcess` the worker's hold on it: started by spawn, niced, restarted when it
-dies, ended with its parent. The two talk over a pipe, one way: what happened, for logs and metrics.
+`Trainer` is what that process does, `TrainerProcess` the worker's hold on it: started by spawn, niced, restarted when
+it dies, ended with its parent. The two talk over a pipe, one way: what happened, for logs and metrics.
 """
 
 import multiprocessing
@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,78 +18,53 @@ import structlog
 from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.announcements import Announcement, send_announcement
+from consumers.announcements import send_announcement
 from consumers.clients import BrokerUnavailable, KafkaClients
+from consumers.due import Due
 from consumers.metrics import Metrics
-from model.reading import Watermark, read_contents, read_watermark
+from consumers.training import DATABASE, announcement_of, train_once
+from model.metadata import About, SnapshotRefused, read_about, versions
+from model.reading import Watermark, read_watermark
 from model.schema import StoreUnavailable
-from model.snapshot import About, SnapshotRefused, manifest_digest, read_about, remove_old, versions, write_snapshot
-from model.training import Progress, TooLittleData, silent
+from model.snapshot import manifest_digest
+from model.training import TooLittleData
+
+__all__ = ["DATABASE", "Trainer", "TrainerProcess", "train_once"]
 
 log = structlog.get_logger(__name__)
 _CHECK_S = 1.0
-_FIRST_WAIT_S = 30.0  # without a model nobody wants to wait for train_max_wait_s
-_SETTLE_S = 30.0
-_SETTLED_SHARE = 0.02  # of all events: while a check brings more, a bulk import is going on
+_PROGRESS_S = 0.2
 _RESTART_S = 5.0
 
-DATABASE = "alsobought.db"
 Tell = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass(slots=True)
-class Due:
-    """When to learn next: enough is new, or there is something new and time has passed."""
-
-    min_new_events: int
-    max_wait_s: float
-    learnt_events: int = 0  # at the last attempt
-    learnt_at_s: float = 0.0
-    has_model: bool = False
-    _seen: int = 0
-    _busy_since_s: float | None = None
-
-    def check(self, events: int, now_s: float) -> bool:
-        """Whether it is time, given all events so far. `now_s` is monotonic."""
-        grown, self._seen = events - self._seen, events
-        new = events - self.learnt_events
-        if new < 0:  # another topic, or a rebuilt file
-            self.learnt_events, new = 0, events
-        wait_s = self.max_wait_s if self.has_model else min(self.max_wait_s, _FIRST_WAIT_S)
-        if new < self.min_new_events and (not new or now_s - self.learnt_at_s < wait_s):
-            return False
-        if grown > max(_SETTLED_SHARE * events, 1):
-            self._busy_since_s = now_s if self._busy_since_s is None else self._busy_since_s
-            if now_s - self._busy_since_s < _SETTLE_S:
-                return False
-        self._busy_since_s = None
-        return True
-
-    def attempted(self, events: int, now_s: float, *, has_model: bool) -> None:
-        """Learning was tried with this many events."""
-        self.learnt_events, self.learnt_at_s = events, now_s
-        self.has_model = self.has_model or has_model
 
 
 class Trainer:
     """Learns when it is due. Runs in a process of its own."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Tell, producer: Producer | None = None) -> None:
         self._settings = settings
         self._tell = tell
         self._database = settings.data_dir / DATABASE
         self._models = settings.models_folder
-        self._producer = KafkaClients(settings.bootstrap_servers, settings.kafka_properties).producer()
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        self._producer = producer or clients.producer()
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
+        self._unannounced = self._newest()  # the topic may be newer than the folder
+        self._go_on_from_newest()
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Check every second, for ever."""
-        self._announce_newest()
         while not stopping():
+            self.turn(time.monotonic())
             time.sleep(_CHECK_S)
-            mark = self._watermark()
-            if mark is not None and self._due.check(mark.events, time.monotonic()):
-                self._learn_guarded()
+
+    def turn(self, now_s: float) -> None:
+        """Announce what has not been announced yet, and learn when it is due. `now_s` is monotonic."""
+        self._announce_newest()
+        mark = self._watermark()
+        if mark is not None and self._due.check(mark.events, now_s):
+            self._learn_guarded(mark, now_s)
 
     def _watermark(self) -> Watermark | None:
         try:
@@ -98,98 +72,69 @@ class Trainer:
         except StoreUnavailable:  # the worker has not made it yet, or says itself what is wrong with it
             return None
 
-    def _announce_newest(self) -> None:
-        """The topic may be newer than the folder: say again what the newest model is."""
-        for version in versions(self._models)[:1]:
+    def _newest(self) -> dict[str | None, About]:
+        """The newest readable version of each brand."""
+        newest: dict[str | None, About] = {}
+        for version in versions(self._models):
             try:
                 about = read_about(self._models, version)
-                digest = manifest_digest(self._models, version)
             except SnapshotRefused as refused:
-                self._tell("refused", {"version": version, "message": str(refused)})
+                self._tell_refused(version, refused)
                 continue
-            self._announce(about, digest)
-            self._due.has_model = True
-            mark = self._watermark()
-            if mark is not None and mark.database_id == about.database_id:
-                self._due.learnt_events = about.events
+            newest.setdefault(about.brand_id, about)
+        return newest
 
-    def _learn_guarded(self) -> None:
+    def _go_on_from_newest(self) -> None:
+        about = self._unannounced.get(None)
+        if about is not None:
+            mark = self._watermark()
+            same = mark is not None and mark.database_id == about.database_id
+            self._due.attempted(about.events if same else 0, time.monotonic(), has_model=True)
+
+    def _announce_newest(self) -> None:
+        for brand, about in list(self._unannounced.items()):
+            try:
+                announcement = announcement_of(about, manifest_digest(self._models, about.version))
+                send_announcement(self._producer, self._settings.models_topic, announcement)
+            except SnapshotRefused as refused:
+                self._tell_refused(about.version, refused)
+            except BrokerUnavailable as error:
+                self._tell("unannounced", {"version": about.version, "message": str(error)})
+                return  # the next turn tries again
+            del self._unannounced[brand]
+
+    def _learn_guarded(self, mark: Watermark, now_s: float) -> None:
         started = time.monotonic()
+        self._due.attempted(mark.events, now_s, has_model=False)
         try:
-            about = self.learn_once()
+            about = self._learn()
         except TooLittleData as little:
             self._tell("too_little_data", {"message": str(little)})
-        except (StoreUnavailable, SnapshotRefused, BrokerUnavailable, OSError) as error:
+        except BrokerUnavailable as error:  # only the announcement needs Kafka: the snapshot is there
+            self._unannounced = self._newest()
+            self._tell("unannounced", {"message": str(error)})
+        except Exception as error:  # noqa: BLE001 - a process that dies would start over at once, and for ever
             self._tell("failed", {"message": str(error), "error": type(error).__name__})
         else:
+            self._due.attempted(about.events, time.monotonic(), has_model=True)
             self._tell("trained", _told(about) | {"seconds": round(time.monotonic() - started, 2)})
         finally:
             self._tell("progress", {"what": "", "done": 0.0})
 
-    def learn_once(self) -> About:
-        """Learn from all there is. Raises `TooLittleData`, or what kept it from reading, writing or announcing."""
-        mark = self._watermark()
-        if mark is not None:
-            self._due.attempted(mark.events, time.monotonic(), has_model=False)
-        self._tell("progress", {"what": "reading", "done": 0.01})
-        told = [0.0]
+    def _learn(self) -> About:
+        told_at_s = 0.0
 
         def progress(what: str, done: float) -> None:
-            if time.monotonic() - told[0] >= 0.2 or done >= 1:  # noqa: PLR2004 - five times a second is smooth
-                told[0] = time.monotonic()
+            nonlocal told_at_s
+            if time.monotonic() - told_at_s >= _PROGRESS_S or done >= 1:
+                told_at_s = time.monotonic()
                 self._tell("progress", {"what": what, "done": max(done, 0.01)})
 
-        about = train_once(self._settings, producer=self._producer, progress=progress)
-        self._due.attempted(about.events, time.monotonic(), has_model=True)
-        return about
+        progress("reading", 0.01)
+        return train_once(self._settings, producer=self._producer, progress=progress, on_refused=self._tell_refused)
 
-    def _announce(self, about: About, digest: str) -> None:
-        send_announcement(self._producer, self._settings.models_topic, announcement_of(about, digest))
-
-
-def train_once(
-    settings: Settings,
-    *,
-    brand_id: str | None = None,
-    full: bool = False,
-    announce: bool = True,
-    producer: Producer | None = None,
-    progress: Progress = silent,
-) -> About:
-    """Learn from all there is, write the snapshot, announce it, and remove the oldest ones.
-
-    Raises `TooLittleData`, or what kept it from reading, writing or announcing.
-    """
-    # gensim and SciPy take a second and 100 MB: only a process that trains imports them
-    from consumers.recipes import recipe_of  # noqa: PLC0415
-    from model.learning import learn, newest_ancestor  # noqa: PLC0415
-
-    models = settings.models_folder
-    contents = read_contents(settings.data_dir / DATABASE)
-    recipe = recipe_of(settings, brand_id)
-    ancestor = None if full else newest_ancestor(models, versions(models), brand_id)
-    draft = learn(contents, recipe, ancestor, progress, time.time())
-    version, digest = write_snapshot(models, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-    about = read_about(models, version)
-    if announce:
-        producer = producer or KafkaClients(settings.bootstrap_servers, settings.kafka_properties).producer()
-        send_announcement(producer, settings.models_topic, announcement_of(about, digest))
-    remove_old(models, settings.keep_versions)
-    return about
-
-
-def announcement_of(about: About, manifest_sha256: str) -> Announcement:
-    """The announcement of a snapshot."""
-    return Announcement(
-        version=about.version,
-        uri=about.version,
-        sha256=manifest_sha256,
-        created_at=datetime.fromtimestamp(about.created_at_s, UTC).isoformat(timespec="seconds"),
-        brand_id=about.brand_id,
-        dim=about.parameters.vector_size,
-        products=about.vocabulary,
-        offsets=about.offsets,
-    )
+    def _tell_refused(self, version: str, refused: SnapshotRefused) -> None:
+        self._tell("refused", {"version": version, "reason": refused.reason, "message": str(refused)})
 
 
 def _told(about: About) -> dict[str, Any]:
@@ -204,8 +149,9 @@ def _told(about: About) -> dict[str, Any]:
     }
 
 
-def _main(settings: Settings, pipe: Connection) -> None:
+def _main(settings: Settings, pipe: Connection, prepare: Callable[[], None]) -> None:
     """The process's entry."""
+    prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends us in its turn
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     os.nice(settings.trainer_niceness)
@@ -221,12 +167,17 @@ def _end_with_parent(pipe: Connection) -> None:
         os._exit(0)
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class TrainerProcess:
     """The worker's hold on the trainer; one turn after each batch of the loop."""
 
     settings: Settings
     metrics: Metrics
+    prepare: Callable[[], None] = _nothing  # what the process does first, such as setting up its logs; it is pickled
     _process: Any = None
     _pipe: Connection | None = None
     _restart_at_s: float | None = None
@@ -235,7 +186,9 @@ class TrainerProcess:
     def start(self) -> None:
         """Start the process."""
         ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=_main, args=(self.settings, theirs), name="trainer", daemon=True)
+        self._process = self._context.Process(
+            target=_main, args=(self.settings, theirs, self.prepare), name="trainer", daemon=True
+        )
         self._process.start()
         theirs.close()
         self._pipe = ours
@@ -249,31 +202,43 @@ class TrainerProcess:
                 self.start()
             return
         assert self._pipe is not None, "start comes first"
+        alive = True
         try:
             while self._pipe.poll(0):
                 self._heard(*self._pipe.recv())
         except (EOFError, OSError):
-            self._process.join(1)
-            self.metrics.trainer_restarts.inc()
-            self.metrics.training_progress.set(0)
-            log.error(
-                "trainer_died", exit_code=self._process.exitcode, action=f"starting it again in {_RESTART_S:.0f} s"
-            )
-            self._pipe.close()
-            self._restart_at_s = time.monotonic() + _RESTART_S
+            alive = False
+        if not alive:
+            self._died(self._pipe)
+
+    def _died(self, pipe: Connection) -> None:
+        self._process.join(1)
+        self.metrics.trainer_restarts.inc()
+        self.metrics.training_progress.set(0)
+        action = f"starting it again in {_RESTART_S:.0f} s"
+        log.error("trainer_died", exit_code=self._process.exitcode, action=action)
+        pipe.close()
+        self._restart_at_s = time.monotonic() + _RESTART_S
 
     def _heard(self, event: str, about: dict[str, Any]) -> None:
         if event == "progress":
             self.metrics.training_progress.set(about["done"])
-            return
-        self.metrics.trainings(event).inc()
+        elif event == "refused":
+            log.error("model_damaged", **about)
+        elif event == "unannounced":
+            log.warning("model_not_announced", **about, action="trying again")
+        else:
+            self.metrics.trainings(event).inc()
+            self._report(event, about)
+
+    def _report(self, event: str, about: dict[str, Any]) -> None:
         if event == "trained":
             self.metrics.training_seconds(about["kind"]).observe(about["seconds"])
             log.info("model_trained", **about)
         elif event == "too_little_data":
             log.info("too_little_data_to_learn", **about)
         else:
-            log.error(f"training_{event}", **about)
+            log.error("training_failed", **about)
 
     def stop(self) -> None:
         """End the process; a training that runs is dropped, its half-written snapshot is never seen."""

@@ -1,27 +1,26 @@
 """The loop: one consumer, one thread. It stores purchases, then answers requests, batch by batch.
 
-Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its offset is
-stored. A purchase read before a request is therefore always in its answer. Commits to Kafka follow and only feed lag tools,
-but for requests: these are committed once their replies are delivered.
+Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its
+offset is stored. A purchase read before a request is therefore always in its answer. Commits to Kafka follow and only
+feed lag tools, but for requests: these are committed once their replies are delivered.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, murmur2
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from consumers.clients import BrokerUnavailable, drain, produce
-from consumers.dead_letters import DeadLetter, DeadLetters
+from consumers.clients import BrokerUnavailable, produce
+from consumers.dead_letters import DeadLetter, DeadLetters, bury
 from consumers.deliveries import Deliveries
-from consumers.events import InvalidRecord, PurchaseDecoder
+from consumers.events import PurchaseDecoder
+from consumers.ingest import Ingest
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.records import ReadError, Record, sorted_out
-from model.purchases import Forget, LogRecord, Purchase
 from model.store import Applied, Store
 
 log = structlog.get_logger(__name__)
@@ -29,6 +28,7 @@ _POLL_S = 0.1
 _CHORES_S = 1.0
 _TOPIC_CHECK_S = 60.0
 _FLUSH_S = 4.0
+_REACHABLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,24 @@ class Worker:
     deliveries: Deliveries = field(default_factory=Deliveries)
     _next_chores: float = 0.0
     _next_topic_check: float = 0.0
+    _leave_by_s: float | None = None
+    _failed_replies: int = 0
+    _ingest: Ingest = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put the ingest together."""
+        self._ingest = Ingest(
+            self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied
+        )
+
+    def _applied(self, applied: Applied) -> None:
+        self.on_applied(applied)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Work until `stopping`, then finish what is in hand and leave the group."""
         topics = [self.partitions.purchases] + ([self.partitions.requests] if self.partitions.requests else [])
-        self.partitions.on_revoked = self._before_revoke
+        self.partitions.before_revoke = self._before_revoke
+        self.partitions.after_drop = self._forget
         self.consumer.subscribe(
             topics,
             on_assign=self.partitions.on_assign,
@@ -99,17 +112,19 @@ class Worker:
 
     def step(self) -> None:
         """One turn: read what is there, store, answer, and let the others have their turn."""
-        batch = drain(self.consumer, self.ingest_batch, _POLL_S)
+        batch = self._read()
         if self.partitions.failure is not None:
             raise self.partitions.failure
         records, errors = sorted_out(batch)
-        for error in errors:
-            self._on_error(error)
         mine = [record for record in records if (record.topic, record.partition) in self.partitions.owned]
         purchases = [record for record in mine if record.topic == self.partitions.purchases]
         requests = [record for record in mine if record.topic != self.partitions.purchases]
         if purchases:
-            self._store(purchases)
+            self._ingest.take(purchases)
+            for partition in {record.partition for record in purchases}:
+                self.partitions.reached(self.consumer, partition, self.store.next_offset(partition))
+        for error in errors:  # after what was read before them: they may send a partition elsewhere
+            self._on_error(error)
         for at in range(0, len(requests), self.request_batch):
             self._answer(requests[at : at + self.request_batch])
         self.producer.poll(0)
@@ -118,11 +133,22 @@ class Worker:
         self.metrics.heartbeat.beat()
         self._chores()
 
+    def _read(self) -> list[Message]:
+        """Wait for one record, then take what is already there, without what a rebalance in between made stale."""
+        first = self.consumer.poll(_POLL_S)
+        if first is None:
+            return []
+        placements = self.partitions.placements
+        rest = self.consumer.consume(self.ingest_batch - 1, 0) if self.ingest_batch > 1 else []
+        # of what consume gathers the client itself drops the stale ones
+        stale = self.partitions.placed_since(placements, first.topic(), first.partition())
+        return rest if stale else [first, *rest]
+
     def _on_error(self, error: ReadError) -> None:
         mine = (error.topic, error.partition) in self.partitions.owned
         if error.is_end:
             if mine and error.topic == self.partitions.purchases:
-                # all before the end came in this batch or an earlier one, and is stored before requests resume
+                # the last records may be transaction markers, which nobody gets to see
                 self.partitions.reached(self.consumer, error.partition, error.offset, at_end=True)
         elif error.is_out_of_range and mine:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
@@ -133,50 +159,6 @@ class Worker:
             log.warning(
                 "kafka_read_error", topic=error.topic, partition=error.partition, code=error.name, error=error.text
             )
-
-    # -- purchases
-
-    def _store(self, records: Sequence[Record]) -> None:
-        with self._timed("decode"):
-            changes, letters = self._decoded(records)
-        self._bury(letters)
-        with self._timed("ingest"):
-            applied = self.store.apply(changes)
-        self.on_applied(applied)
-        outcomes = (applied.applied, applied.duplicate, applied.replayed, applied.forgotten, len(letters))
-        for outcome, count in zip(("applied", "duplicate", "replayed", "forgotten", "dead"), outcomes, strict=True):
-            if count:
-                self.metrics.events(outcome).inc(count)
-        for partition in {record.partition for record in records}:
-            self.partitions.reached(self.consumer, partition, self.store.next_offset(partition))
-
-    def _decoded(self, records: Sequence[Record]) -> tuple[list[LogRecord], list[DeadLetter]]:
-        changes: list[LogRecord] = []
-        letters: list[DeadLetter] = []
-        now_s = time.time()
-        for record in records:
-            change: Purchase | Forget | None = None
-            if record.offset >= self.store.next_offset(record.partition):  # else stored already, its dead letter too
-                headers = record.header_values() if record.headers else {}
-                try:
-                    change = self.decoder.decode(record.key, record.value, headers, record.timestamp_ms / 1000, now_s)
-                    self._check_route(record, change)
-                except InvalidRecord as error:
-                    letters.append(DeadLetter(record, error.reason, str(error)))
-            changes.append(LogRecord(record.partition, record.offset, change))
-        return changes, letters
-
-    def _check_route(self, record: Record, change: Purchase | Forget) -> None:
-        home = murmur2(record.key or change.profile.encode(), self.partition_count)
-        if home != record.partition:
-            self.metrics.events("misrouted").inc()
-
-    def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
-        self.dead_letters.deliver(letters)
-        for letter in letters:
-            self.metrics.dead_letters(letter.record.topic, letter.reason).inc()
 
     # -- requests
 
@@ -199,14 +181,19 @@ class Worker:
                     headers=outgoing.headers,
                 )
                 span.waiting += 1
-            except (
-                KafkaException
-            ) as error:  # no such partition, or too large: whoever asked waits in vain, and we say so
-                log.warning("reply_refused", topic=outgoing.topic, error=error.args[0].str())
-                self.deliveries.failed += 1
-        self._bury(letters)
+            except KafkaException as error:
+                self._refused(outgoing, error)
+        bury(self.dead_letters, letters, self.metrics)
         for record in records:
             span.offsets[record.topic, record.partition] = record.offset + 1
+
+    def _refused(self, reply: Reply, error: KafkaException) -> None:
+        """No such partition, or too large: whoever asked waits in vain, and we say so."""
+        reason = error.args[0]
+        if reason.fatal() or reason.code() == KafkaError._FATAL:
+            raise BrokerUnavailable(f"the Kafka client can send no more: {reason.str()}") from error
+        log.warning("reply_refused", topic=reply.topic, error=reason.str())
+        self.deliveries.failed += 1
 
     # -- chores
 
@@ -217,6 +204,9 @@ class Worker:
         self._next_chores = now + _CHORES_S
         self._commit(asynchronous=True)
         self._measure()
+        if self.deliveries.failed > self._failed_replies:
+            log.warning("replies_not_delivered", count=self.deliveries.failed - self._failed_replies)
+            self._failed_replies = self.deliveries.failed
         if now >= self._next_topic_check:
             self._next_topic_check = now + _TOPIC_CHECK_S
             self.check_topics()
@@ -236,10 +226,7 @@ class Worker:
         if not offsets:
             return
         try:
-            if asynchronous:
-                self.consumer.commit(offsets=offsets, asynchronous=True)
-            else:
-                self.consumer.commit(offsets=offsets, asynchronous=False)
+            self.consumer.commit(offsets=offsets, asynchronous=asynchronous)  # type: ignore[call-overload]  # either
         except KafkaException as error:
             self.metrics.commit_failures.inc()
             log.debug("commit_failed", error=str(error))
@@ -256,22 +243,29 @@ class Worker:
             if high >= 0 and stored >= 0:
                 self.metrics.lag_records(part.topic, part.partition).set(max(high - stored, 0))
 
-    def _before_revoke(self, parts: list[TopicPartition]) -> None:
+    def _before_revoke(self) -> None:
         """What was done is delivered and committed while the partitions are still ours."""
-        self.producer.flush(_FLUSH_S)
+        self._flush()
+        try:  # a commit would wait for as long as the session lasts
+            self.consumer.list_topics(self.partitions.purchases, timeout=_REACHABLE_S)
+        except KafkaException as error:
+            log.warning("kafka_unreachable", error=error.args[0].str(), action="left without a last commit to Kafka")
+            return
         self._commit(asynchronous=False)
+
+    def _forget(self, parts: list[TopicPartition]) -> None:
         for part in parts:
             self.deliveries.forget(part.topic, part.partition)
             self.metrics.lag_records.forget(part.topic, part.partition)
 
+    def _flush(self) -> int:
+        """Wait for replies on their way; once leaving, all waits together take no longer than one."""
+        left_s = _FLUSH_S if self._leave_by_s is None else max(self._leave_by_s - time.monotonic(), 0.0)
+        return self.producer.flush(left_s)
+
     def _leave(self) -> None:
-        left = self.producer.flush(_FLUSH_S)
+        self._leave_by_s = time.monotonic() + _FLUSH_S
+        self.consumer.close()  # runs the revoke callback, which delivers and commits
+        left = self._flush()
         if left:
             log.warning("replies_undelivered", count=left)
-        self.consumer.close()  # runs the revoke callback, which commits
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.metrics.stage_seconds(stage).observe(time.perf_counter() - begin)

@@ -1,12 +1,13 @@
-"""From the store to the next model: read what was bought, decide between an increment and a full training, draft a snapshot.
+"""From the store to the next model: what is new, an increment or a full training, a snapshot ready to be written.
 
 Nothing here runs in the worker. The draft says everything needed to repeat the training.
 """
 
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -19,13 +20,14 @@ from model.demand import Demand
 from model.histories import Histories, distinct, not_yet_learnt
 from model.index import ItemIndex
 from model.item2vec import Item2vec
+from model.metadata import About, Metadata, Products, SnapshotRefused, file_names, read_about
 from model.purchases import Product
 from model.ranking import ScoreScale, Scoring, owned, query_vectors, score_scale
 from model.reading import Contents
-from model.snapshot import Draft, Metadata, Products, SelfTest, check_files, file_names, read_about, self_test_answer
+from model.snapshot import check_files, self_tests
+from model.snapshot_writing import Draft
 from model.training import Limits, Parent, Progress, Situation, TrainingParameters, rebuild_reason
 
-_SELF_TESTS = 5
 _SAMPLE_CUSTOMERS = 512
 
 
@@ -46,35 +48,53 @@ class Ancestor:
     version: str
     parent: Parent
     load: Callable[[], Item2vec]
-    learnt: NDArray[np.uint32]
-    vocabulary_at_full: int
+    learnt: NDArray[np.uint32]  # lines learnt, by customer number
+    offsets: Mapping[str, int]  # next offset of each partition
 
 
-def newest_ancestor(models: Path, candidates: Sequence[str], brand_id: str | None) -> Ancestor | None:
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What came out of a training, and how it came about."""
+
+    model: Item2vec
+    ancestor: Ancestor | None  # None: it was a full training
+    reason: str
+    seconds: float
+
+
+def newest_ancestor(
+    models: Path,
+    candidates: Sequence[str],
+    brand_id: str | None,
+    on_refused: Callable[[str, SnapshotRefused], None] = lambda _version, _refused: None,
+) -> Ancestor | None:
     """The newest sound version for this brand; its checksums are compared before its pickle is opened.
 
-    Raises `SnapshotRefused` when the newest one is damaged.
+    `candidates` come newest first. A damaged one is told to `on_refused` and passed over.
     """
     for version in candidates:
-        about = read_about(models, version)
-        if about.brand_id != brand_id:
-            continue
-        folder = check_files(models, version)
-        names = file_names(version)
-        parent = Parent(
-            database_id=about.database_id,
-            parameters=about.parameters,
-            vocabulary_at_full=about.vocabulary_at_full,
-            updates_since_full=about.updates_since_full,
-            full_at_s=about.full_at_s,
-            lines_learnt=about.lines,
-            customers_erased=about.customers_erased,
-        )
-        learnt = np.load(folder / names["learnt"], allow_pickle=False)
-        return Ancestor(
-            version, parent, lambda: item2vec.load(folder / names["model"]), learnt, about.vocabulary_at_full
-        )
+        try:
+            about = read_about(models, version)
+            if about.brand_id == brand_id:
+                return _ancestor(check_files(models, version), about)
+        except SnapshotRefused as refused:
+            on_refused(version, refused)
     return None
+
+
+def _ancestor(folder: Path, about: About) -> Ancestor:
+    names = file_names(about.version)
+    parent = Parent(
+        database_id=about.database_id,
+        parameters=about.parameters,
+        vocabulary_at_full=about.vocabulary_at_full,
+        updates_since_full=about.updates_since_full,
+        full_at_s=about.full_at_s,
+        lines_learnt=about.lines,
+        customers_erased=about.customers_erased,
+    )
+    learnt = np.load(folder / names["learnt"], allow_pickle=False)
+    return Ancestor(about.version, parent, partial(item2vec.load, folder / names["model"]), learnt, about.offsets)
 
 
 def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progress: Progress, now_s: float) -> Draft:
@@ -82,7 +102,6 @@ def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progres
     started = time.perf_counter()
     keys = [product.key for product in contents.products]
     histories = of_brand(contents.histories, contents.products, recipe.brand_id)
-    learnt = lines_of_customers(contents.histories)
     new = histories if ancestor is None else _new_lines(contents, recipe, ancestor)
     situation = Situation(
         database_id=contents.watermark.database_id,
@@ -92,14 +111,24 @@ def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progres
         now_s=now_s,
         customers_erased=contents.customers_erased,
     )
-    full_reason = rebuild_reason(ancestor.parent if ancestor else None, situation, recipe.limits)
+    full_reason = _rebuild_reason(contents, situation, recipe, ancestor)
     if full_reason is None and ancestor is not None:
+        reason = f"{situation.new_lines} new lines"
         model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
     else:
+        ancestor, reason = None, full_reason or ""
         model = item2vec.train(histories, keys, recipe.parameters, progress)
-    return _drafted(
-        contents, recipe, histories, model, learnt, ancestor, situation, full_reason, time.perf_counter() - started
-    )
+    learnt = _Learnt(model, ancestor, reason, time.perf_counter() - started)
+    return _drafted(contents, recipe, histories, learnt, now_s)
+
+
+def _rebuild_reason(contents: Contents, now: Situation, recipe: Recipe, ancestor: Ancestor | None) -> str | None:
+    if ancestor is None:
+        return rebuild_reason(None, now, recipe.limits)
+    offsets = contents.watermark.offsets
+    if any(offsets.get(int(partition), 0) < offset for partition, offset in ancestor.offsets.items()):
+        return "the purchases are read anew, or from another topic"
+    return rebuild_reason(ancestor.parent, now, recipe.limits)
 
 
 def of_brand(histories: Histories, products: Sequence[Product], brand_id: str | None) -> Histories:
@@ -126,49 +155,39 @@ def _new_lines(contents: Contents, recipe: Recipe, ancestor: Ancestor) -> Histor
     return of_brand(new, contents.products, recipe.brand_id)
 
 
-def _drafted(
-    contents: Contents,
-    recipe: Recipe,
-    histories: Histories,
-    model: Item2vec,
-    learnt: NDArray[np.uint32],
-    ancestor: Ancestor | None,
-    situation: Situation,
-    full_reason: str | None,
-    seconds: float,
-) -> Draft:
+def _drafted(contents: Contents, recipe: Recipe, histories: Histories, learnt: _Learnt, now_s: float) -> Draft:
+    model = learnt.model
     numbers = _numbers_of(model, contents.products)
     demand = Demand(recipe.scoring.trend_days)
     demand.add(histories.products, histories.times)
     bias = demand.bias(numbers, recipe.scoring.popularity_weight, recipe.scoring.trend_weight)
     index = ItemIndex.build(model.outputs, bias)
-    full = full_reason is not None or ancestor is None
-    parent = None if ancestor is None else ancestor.parent
+    parent = None if learnt.ancestor is None else learnt.ancestor.parent
     metadata = Metadata(
         brand_id=recipe.brand_id,
-        kind="full" if full else "increment",
-        reason=full_reason or f"{situation.new_lines} new lines",
-        parent=None if ancestor is None else ancestor.version,
-        created_at_s=situation.now_s,
-        seconds=seconds,
-        database_id=situation.database_id,
+        kind="full" if parent is None else "increment",
+        reason=learnt.reason,
+        parent=None if learnt.ancestor is None else learnt.ancestor.version,
+        created_at_s=now_s,
+        seconds=learnt.seconds,
+        database_id=contents.watermark.database_id,
         offsets={str(partition): offset for partition, offset in contents.watermark.offsets.items()},
         events=contents.watermark.events,
         customers=len(histories.customers),
         lines=len(histories.products),
         vocabulary=len(model.keys),
-        vocabulary_at_full=len(model.keys) if full or parent is None else parent.vocabulary_at_full,
-        updates_since_full=0 if full or parent is None else parent.updates_since_full + 1,
-        full_at_s=situation.now_s if full or parent is None else parent.full_at_s,
-        customers_erased=situation.customers_erased,
+        vocabulary_at_full=len(model.keys) if parent is None else parent.vocabulary_at_full,
+        updates_since_full=0 if parent is None else parent.updates_since_full + 1,
+        full_at_s=now_s if parent is None else parent.full_at_s,
+        customers_erased=contents.customers_erased,
         parameters=recipe.parameters,
         scoring=recipe.scoring,
         score_scale=_scale(histories, model, numbers, index, recipe.scoring),
         made_with=_made_with(),
         products=_columns(contents.products, numbers, demand),
-        self_test=_self_tests(index, model),
+        self_test=self_tests(index, model.vectors),
     )
-    return Draft(model, index, metadata, learnt)
+    return Draft(model, index, metadata, lines_of_customers(contents.histories))
 
 
 def _numbers_of(model: Item2vec, products: Sequence[Product]) -> NDArray[np.int64]:
@@ -201,12 +220,6 @@ def _scale(
     return score_scale(index, query_vectors(model.vectors, history, scoring.scale))
 
 
-def _self_tests(index: ItemIndex, model: Item2vec) -> list[SelfTest]:
-    rows = np.unique(np.linspace(0, len(model.keys) - 1, _SELF_TESTS).astype(np.int64)).tolist()
-    k = min(10, len(model.keys))
-    return [SelfTest([row], self_test_answer(index, model.vectors, [row], k)) for row in rows]
-
-
 def _made_with() -> dict[str, str]:
     return {
         "python": platform.python_version(),
@@ -214,8 +227,3 @@ def _made_with() -> dict[str, str]:
         "numpy": np.__version__,
         "faiss": faiss.__version__,
     }
-
-
-def with_parameters(recipe: Recipe, **changed: object) -> Recipe:
-    """The recipe with other training parameters."""
-    return replace(recipe, parameters=replace(recipe.parameters, **changed))  # type: ignore[arg-type]  # checked by the caller

@@ -37,6 +37,11 @@ class Orders:
         lines[:, 1] = np.repeat(self.times, self.sizes)
         return lines
 
+    def prices_paid(self) -> dict[int, float]:
+        """The last price that was said of each product."""
+        said = ~np.isnan(self.prices)
+        return dict(zip(self.products[said].tolist(), self.prices[said].tolist(), strict=True))
+
 
 def pack(orders: Orders) -> bytes:
     """The columns as one blob."""

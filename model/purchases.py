@@ -23,6 +23,7 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     """The customer wants to be forgotten: everything bought so far goes."""
 
     profile: str
+    also: str = ""  # another profile that the same words may have meant, "" = none
 
 
 class LogRecord(NamedTuple):

@@ -160,16 +160,23 @@ def because(
     history: Owned,
     recommended: Sequence[NDArray[np.integer]],
     *,
+    average: NDArray[np.float32] | float = 0.0,
     most: int = 2,
 ) -> list[list[list[int]]]:
     """For each customer and each row recommended, the rows of the history that speak most for it, strongest first.
 
-    A product speaks by weight * in . out, and only if that is positive; at most `most` are named. Of a long history
-    only the 256 weightiest products are asked.
+    A product speaks by weight * in . (out - average), and only if that is positive: when it speaks more for this one
+    than for the average product, where `average` is the mean of all OUT vectors. At most `most` are named. Of a long
+    history only the 256 weightiest products are asked.
     """
     slices = history.slices()
     return [
-        _reasons(vectors, outputs.take(rows, axis=0), *_weightiest(history.rows[mine], history.weights[mine]), most)
+        _reasons(
+            vectors,
+            outputs.take(rows, axis=0) - average,
+            *_weightiest(history.rows[mine], history.weights[mine]),
+            most,
+        )
         for mine, rows in zip(slices, recommended, strict=True)
     ]
 

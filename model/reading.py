@@ -1,7 +1,7 @@
 """The trainer's view of the store: everything that was bought, read in one transaction from another process."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from model.histories import Histories
-from model.packing import LINE_BYTES, UINT32, lines_of, unpack
+from model.packing import LINE_BYTES, UINT32, Orders, lines_of, unpack
 from model.purchases import Product
 from model.schema import database_id, explained, open_to_read
 
-_PRODUCTS = "SELECT brand, product_id, coalesce(price, paid), title, category, withdrawn FROM product ORDER BY id"
+_PRODUCTS = "SELECT paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 _CURRENT = "SELECT id FROM log WHERE current"
 
 
@@ -61,8 +61,8 @@ def read_watermark(path: Path) -> Watermark:
 def read_contents(path: Path) -> Contents:
     """Everything, for training. Raises `StoreUnavailable`."""
     with reading(path) as db:
-        products = [Product("", "")] + [Product._make((*row[:-1], bool(row[-1]))) for row in db.execute(_PRODUCTS)]
-        return Contents(_watermark(db), _histories(db), products, _erased(db))
+        tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
+        return Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
 
 
 def _watermark(db: sqlite3.Connection) -> Watermark:
@@ -75,15 +75,30 @@ def _erased(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _histories(db: sqlite3.Connection) -> Histories:
+def _products(db: sqlite3.Connection, tail: Sequence[Orders]) -> list[Product]:
+    """The products with the catalogue's price, else the one that was paid last."""
+    products = [Product("", "")]
+    paid: list[float | None] = [None]
+    for last_paid, *about, withdrawn in db.execute(_PRODUCTS):
+        products.append(Product._make((*about, bool(withdrawn))))
+        paid.append(last_paid)
+    for orders in tail:
+        for number, price in orders.prices_paid().items():
+            paid[number] = price
+    return [
+        product if product.price is not None else product._replace(price=price)
+        for product, price in zip(products, paid, strict=True)
+    ]
+
+
+def _histories(db: sqlite3.Connection, tail: Sequence[Orders]) -> Histories:
     """Folded lines, then those of the tail: both in order of arrival, so a stable sort by customer keeps it."""
     query = f"SELECT customer, lines FROM history WHERE log IN ({_CURRENT}) ORDER BY customer"  # noqa: S608
     rows = db.execute(query).fetchall()
     owners = [np.repeat(np.array([row[0] for row in rows], UINT32), [len(row[1]) // LINE_BYTES for row in rows])]
     lines = [lines_of(b"".join(row[1] for row in rows))]
     current = [log for (log,) in db.execute(_CURRENT)]
-    for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id"):
-        orders = unpack(blob)
+    for orders in tail:
         mine = np.repeat(np.isin(orders.logs, current), orders.sizes)
         owners.append(np.repeat(orders.customers, orders.sizes)[mine])
         lines.append(orders.lines()[mine])

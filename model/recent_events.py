@@ -44,7 +44,7 @@ class RecentEvents:
         self._count[log] = count
         while len(order) > self._window:
             event = order.popleft()
-            if count - seen[event] > self._window:  # else it came again since
+            if count - seen.get(event, count) > self._window:  # else it came again since, or is gone already
                 del seen[event]
 
     def load(self, rows: Iterable[tuple[int, bytes]]) -> None:

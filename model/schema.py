@@ -5,7 +5,6 @@ refused. Every SQLite error leaves this package as `StoreUnavailable`, with what
 """
 
 import sqlite3
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    INSERT INTO meta VALUES ('database_id', lower(hex(randomblob(16))));
     -- One row for each partition of each topic ever read. Offsets mean nothing outside their log, so a new cluster, a
     -- topic made anew or a log that was cut short gets a row of its own, and only `current` rows are answered from.
     CREATE TABLE log(
@@ -41,6 +41,8 @@ _PRAGMAS = (
     "PRAGMA cache_size=-65536",
 )
 
+_BUSY_TIMEOUT_S = 10
+
 _REMEDY = {
     sqlite3.SQLITE_FULL: "the disk is full: make room (or move data_dir to a larger disk) and start again",
     sqlite3.SQLITE_READONLY: "the file or its folder is read-only: give this user the right to write there",
@@ -49,7 +51,7 @@ _REMEDY = {
     sqlite3.SQLITE_LOCKED: "another program holds a lock on the file: end it and start again",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: set it aside and start again, the topic rebuilds it",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database: set it aside and start again, the topic rebuilds it",
-    sqlite3.SQLITE_IOERR: "the disk reports an error: check it before starting again",
+    sqlite3.SQLITE_IOERR: "the disk reports an error: check that it is sound and not full, and start again",
 }
 
 
@@ -83,7 +85,7 @@ def open_to_write(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3
     Raises `NewerSchema` when the file is newer than `migrations`, `StoreUnavailable` when it can not be used.
     """
     with explained(path):
-        db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         try:
             for pragma in _PRAGMAS:
                 db.execute(pragma)
@@ -102,10 +104,27 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     with explained(path):
         if not path.exists():
             raise StoreUnavailable(f"{path}: there is no such file yet; a worker makes it when it first runs")
-        db = sqlite3.connect(path, isolation_level=None, timeout=10)
-        db.execute("PRAGMA query_only=ON")
-        _refuse_newer(db, path, len(MIGRATIONS))
+        db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        try:
+            db.execute("PRAGMA query_only=ON")
+            _refuse_newer(db, path, len(MIGRATIONS))
+        except BaseException:
+            db.close()
+            raise
         return db
+
+
+@contextmanager
+def busy_timeout_ms(db: sqlite3.Connection, timeout_ms: int | None) -> Iterator[None]:
+    """Wait so long for others' locks meanwhile; None leaves it as it is."""
+    if timeout_ms is None:
+        yield
+        return
+    db.execute(f"PRAGMA busy_timeout={timeout_ms}")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout={1000 * _BUSY_TIMEOUT_S}")
 
 
 def database_id(db: sqlite3.Connection) -> str:
@@ -128,5 +147,3 @@ def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> N
     version = _refuse_newer(db, path, len(migrations))
     for number, script in enumerate(migrations[version:], start=version + 1):
         db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version={number}; COMMIT;")
-    if not db.execute("SELECT 1 FROM meta WHERE name = 'database_id'").fetchone():
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('database_id', ?)", (uuid.uuid4().hex,))

@@ -3,8 +3,6 @@
 from array import array
 from collections.abc import Iterator
 
-import numpy as np
-
 from model.packing import Orders
 
 
@@ -32,8 +30,7 @@ class Tail:
                     self._log_of[customer] = log
                 waiting.extend(lines[at : at + 2 * size])
                 at += 2 * size
-        said = ~np.isnan(orders.prices)
-        self.paid.update(zip(orders.products[said].tolist(), orders.prices[said].tolist(), strict=True))
+        self.paid.update(orders.prices_paid())
         self.events += len(orders.customers)
 
     def lines(self, customer: int) -> bytes:

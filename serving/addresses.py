@@ -97,7 +97,7 @@ def _partition(headers: Mapping[str, bytes], partitions: int) -> int:
 
 
 def _is_nest(headers: Mapping[str, bytes]) -> bool:
-    """Spring's names, but text: a correlation id that is text, and a partition in digits or a topic that ends in .reply."""
+    """Spring's names in text: a correlation id that is no UUID, and a decimal partition or a topic ending in .reply."""
     correlation = headers.get("kafka_correlationId")
     if correlation is None or len(correlation) == _UUID_BYTES:
         return False

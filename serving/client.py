@@ -1,7 +1,7 @@
 """A client of the service: one request over Kafka, one reply, told apart by its correlation id.
 
-It reads the one partition of the reply topic that it asks the reply to go to, from where that ends now: no group, no wait
-for an assignment, no reply lost.
+It reads the one partition of the reply topic that it asks the reply to go to, from where that ends now: no group, no
+wait for an assignment, no reply lost.
 """
 
 import random
@@ -16,6 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from consumers.clients import BrokerUnavailable, KafkaClients, drain, watermarks
 from consumers.records import Record, sorted_out
+
+_LONGEST_STEP_S = 10.0
 
 
 class NoReply(Exception):
@@ -43,10 +45,7 @@ class Client:
 
     def ask(self, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send a request and return the reply's JSON. Raises `NoReply`, `RequestRefused` or `BrokerUnavailable`."""
-        try:
-            self._open()
-        except KafkaException as error:
-            raise self.clients.unavailable(f"reading {self.replies}") from error
+        self._open(min(timeout_s, _LONGEST_STEP_S))
         assert self._producer is not None, "just opened"
         correlation = uuid.uuid4().bytes
         failed: list[KafkaError] = []
@@ -70,19 +69,35 @@ class Client:
             self._consumer.close()
             self._consumer = None
 
-    def _open(self) -> None:
+    def _open(self, timeout_s: float) -> None:
         if self._consumer is not None:
             return
         consumer = self.clients.consumer("alsobought-client", fetch_wait_max_ms="20")
-        listed = consumer.list_topics(self.replies, timeout=10).topics[self.replies]
-        if listed.error is not None:
-            raise BrokerUnavailable(
-                f"topic {self.replies}: {listed.error.str()}; start the service first, it creates it"
-            )
-        self._partition = random.choice(sorted(listed.partitions))  # noqa: S311 - any will do
-        _, high = watermarks(consumer, self.replies, self._partition)
-        consumer.assign([TopicPartition(self.replies, self._partition, high)])
+        try:
+            self._place(consumer, timeout_s)
+        except KafkaException as error:
+            unavailable = self.clients.unavailable(f"reading {self.replies}", consumer)
+            consumer.close()
+            raise unavailable from error
+        except BrokerUnavailable:
+            consumer.close()
+            raise
         self._consumer, self._producer = consumer, self.clients.producer(linger_ms="0")
+
+    def _place(self, consumer: Consumer, timeout_s: float) -> None:
+        """Stand at the end of one partition of the replies. Both topics are only looked at: asking creates neither."""
+        self._partitions(consumer, self.requests, timeout_s)
+        self._partition = random.choice(self._partitions(consumer, self.replies, timeout_s))  # noqa: S311 - any will do
+        _, high = watermarks(consumer, self.replies, self._partition, timeout_s)
+        consumer.assign([TopicPartition(self.replies, self._partition, high)])
+
+    @staticmethod
+    def _partitions(consumer: Consumer, topic: str, timeout_s: float) -> list[int]:
+        listed = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+        if listed.error is not None or not listed.partitions:
+            reason = listed.error.str() if listed.error is not None else "it has no partitions"
+            raise BrokerUnavailable(f"topic {topic}: {reason}; start the service first, it creates it")
+        return sorted(listed.partitions)
 
     def _await(self, correlation: bytes, failed: list[KafkaError], timeout_s: float) -> dict[str, Any]:
         assert self._producer is not None, "ask opens it"

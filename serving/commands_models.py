@@ -1,4 +1,4 @@
-"""`alsobought models`: which models are on disk, where each came from, and which one workers were told of."""
+"""`alsobought models`: which models are on disk, and where each came from."""
 
 import json
 from datetime import UTC, datetime

@@ -41,7 +41,7 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
     Too little data is no error: it says what there is and what is needed.
     """
     set_up_logging(settings.log_format, settings.log_level)
-    from consumers.trainer import train_once  # noqa: PLC0415 - gensim takes a while to load, --help should not
+    from consumers.training import train_once  # noqa: PLC0415 - gensim takes a while to load, --help should not
     from model.training import TooLittleData  # noqa: PLC0415
 
     console = Console(highlight=False)
@@ -53,6 +53,6 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
             click.echo(f"nothing learnt: {little}")
             return
     click.echo(
-        f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order lines "
-        f"of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"
+        f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order "
+        f"lines of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"
     )

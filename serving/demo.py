@@ -5,39 +5,31 @@ Kafka as any client would. Ctrl-C stops all of it.
 """
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from config.settings import ENVIRONMENT_PREFIX, Settings
+from config.settings import Settings
 from consumers.clients import KafkaClients, produce
 from consumers.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
+from serving.assembly import topic_names
 from serving.client import Client
 from serving.demo_screen import Offer, Screen
-from serving.service import stop_signal, topic_names
+from serving.demo_service import DemoFailed, RunningService, running_service
+from serving.process import stop_signal
 from serving.shop import Shop
 
 PROPERTIES = {name: str(value) for name, value in CONSUMER_PROPERTIES.items()}
 _PARTITIONS = 6
 _START_S = 30.0
 _LEARN_S = 120.0
-_STOP_S = 4.0
+_REPLY_S = 10.0
 _SHOWN_CUSTOMERS = 3
 _K = 6
-
-
-class DemoFailed(Exception):
-    """The service beside the demo did not do its part; the text ends with its log."""
 
 
 class _Stopped(Exception):
@@ -47,13 +39,16 @@ class _Stopped(Exception):
 def run_demo(*, customers: int, orders: int, seed: int, once: bool) -> None:
     """Show everything, then run until Ctrl-C, or end when `once`."""
     screen = Screen()
-    with stop_signal() as stopping, tempfile.TemporaryDirectory(prefix="alsobought-demo-") as folder:
+    with (
+        stop_signal(second_kills=False) as stopping,  # killed, it would leave the service alone
+        tempfile.TemporaryDirectory(prefix="alsobought-demo-", ignore_cleanup_errors=True) as folder,
+    ):
         settings = Settings(data_dir=Path(folder), http_port=0)
         names = topic_names(settings)
         planned = {plan.name: plan.partitions for plan in names.plans(_PARTITIONS)}
         with EmbeddedBroker(planned) as broker:
             screen.say(f"a broker inside this process: {broker.bootstrap}")
-            with _service(settings, broker.bootstrap) as service:
+            with running_service(settings.data_dir, broker.bootstrap, PROPERTIES) as service:
                 shop = Shop(customers=customers, orders=orders, seed=seed)
                 clients = KafkaClients(broker.bootstrap, PROPERTIES)
                 show = _Show(screen, shop, service, clients, settings, stopping)
@@ -69,77 +64,12 @@ def run_demo(*, customers: int, orders: int, seed: int, once: bool) -> None:
 
 
 @dataclass(slots=True)
-class _Running:
-    """The service's process."""
-
-    process: "subprocess.Popen[bytes]"
-    folder: Path
-
-    def url(self) -> str | None:
-        """Its HTTP address, once it listens."""
-        try:
-            return str(json.loads((self.folder / "run.json").read_text())["http"])
-        except (OSError, ValueError, KeyError):
-            return None
-
-    def metrics(self) -> dict[str, float]:
-        """What Prometheus would scrape, without the labelled series; empty while it does not listen."""
-        try:
-            with urllib.request.urlopen(f"{self.url()}/metrics", timeout=2) as answer:  # noqa: S310 - our own address
-                lines = answer.read().decode().splitlines()
-        except (OSError, ValueError):
-            return {}
-        pairs = (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")
-        return {name: float(value) for name, value in pairs}
-
-    def log_tail(self) -> str:
-        """The end of its log."""
-        return "\n".join((self.folder / "service.log").read_text().splitlines()[-10:])
-
-
-@contextmanager
-def _service(settings: Settings, bootstrap: str) -> Iterator[_Running]:
-    """`alsobought run` beside us, ended with us."""
-    given = {
-        "BOOTSTRAP_SERVERS": bootstrap,
-        "KAFKA_PROPERTIES": json.dumps(PROPERTIES),
-        "DATA_DIR": str(settings.data_dir),
-        "HTTP_PORT": "0",
-        "CREATE_TOPICS": "false",
-        "LOG_FORMAT": "console",
-    }
-    # settings of this shell are for another service than the demo's
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
-    environment |= {ENVIRONMENT_PREFIX + name: value for name, value in given.items()}
-    with (settings.data_dir / "service.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving", "run"],
-            env=environment,
-            cwd=Path(__file__).parent.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is ours; we pass it on when we are ready
-        )
-    running = _Running(process, settings.data_dir)
-    try:
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@dataclass(slots=True)
 class _Show:
     """The acts of the demo."""
 
     screen: Screen
     shop: Shop
-    service: _Running
+    service: RunningService
     clients: KafkaClients
     settings: Settings
     stopping: Callable[[], bool]
@@ -174,10 +104,7 @@ class _Show:
     def _rest(self) -> None:
         if self.stopping():
             raise _Stopped
-        if self.service.process.poll() is not None:
-            raise DemoFailed(
-                f"the service ended with exit code {self.service.process.returncode}:\n{self.service.log_tail()}"
-            )
+        self.service.check()
         time.sleep(0.1)
 
     def _until(self, holds: Callable[[], bool], what: str, timeout_s: float) -> None:
@@ -236,7 +163,7 @@ class _Show:
 
     def _offers(self, profile: str) -> list[Offer]:
         assert self.client is not None, "play makes it"
-        reply = self.client.ask({"profile_id": profile, "k": _K}, timeout_s=10)
+        reply = self.client.ask({"profile_id": profile, "k": _K}, timeout_s=_REPLY_S)
         return [
             Offer(
                 item["title"] or item["product_id"],
@@ -254,8 +181,9 @@ class _Show:
     def _buy_one(self, profile: str) -> None:
         """Let a customer buy something of a group never bought from, and ask again: no training in between."""
         before = self._offers(profile)
-        product = self._something_new(profile, before)
+        product = self._something_new(before)
         producer = self.clients.producer()
+        stored = self._stored()
         self._send(
             producer,
             {
@@ -265,12 +193,11 @@ class _Show:
                 "items": [{"product_id": product, "quantity": 1}],
             },
         )
-        stored = self._stored()
         producer.flush(10)
         self._until(lambda: self._stored() > stored, "store the purchase", _START_S)
         self.screen.before_after(profile, self.shop.title(product), before, self._offers(profile))
 
-    def _something_new(self, profile: str, before: Sequence[Offer]) -> str:
+    def _something_new(self, before: Sequence[Offer]) -> str:
         """A product that has nothing to do with what the customer is offered now."""
         ids: dict[str, str] = {
             self.shop.title(product["product_id"]): product["product_id"] for product in self.shop.catalog()
@@ -288,8 +215,8 @@ class _Show:
         bootstrap = self.clients.bootstrap_servers
         request = json.dumps({"profile_id": profile, "k": 3})
         return (
-            f"echo '{profile}|{request}' | kcat -b {bootstrap} -X topic.partitioner=murmur2_random -t {topic} -K '|' -P"
-            f" && kcat -b {bootstrap} -t {replies} -C -o -1 -e -q | tail -1"
+            f"echo '{profile}|{request}' | kcat -P -b {bootstrap} -t {topic} -K '|' -X topic.partitioner=murmur2_random"
+            f" -H kafka_replyPartition=0 && kcat -C -b {bootstrap} -t {replies} -p 0 -o -1 -c 1 -q"
         )
 
 
@@ -298,7 +225,7 @@ def _ignored(error: object, message: object) -> None:
 
 
 def _typical_customers(purchases: Sequence[dict[str, Any]]) -> list[str]:
-    """Customers with enough orders to have a taste and few enough to see it at a glance, those who bought lately first."""
+    """Customers with enough orders to have a taste, and few enough to see it at a glance; the latest buyers first."""
     orders: dict[str, int] = {}
     for purchase in purchases:
         orders[purchase["profile_id"]] = orders.get(purchase["profile_id"], 0) + 1

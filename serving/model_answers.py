@@ -33,11 +33,16 @@ def recommended(model: LiveModel, cases: Sequence[Case], bought: Bought) -> list
         model.snapshot.index,
         queries,
         [case.request.k for case in chosen],
-        [rows_of(model, case.excluded) for case in chosen],
+        [model.rows_of(case.excluded) for case in chosen],
         allowed,
     )
     reasons = because(
-        model.vectors, model.snapshot.index.outputs, _part(history, able), [found.rows for found in ranked]
+        model.vectors,
+        model.snapshot.index.outputs,
+        _part(history, able),
+        [found.rows for found in ranked],
+        average=model.average_output,
+        most=_MOST_REASONS,
     )
     for i, case, rows, found, named in zip(able, chosen, allowed, ranked, reasons, strict=True):
         items[i] = _items(model, found, named)
@@ -48,7 +53,7 @@ def recommended(model: LiveModel, cases: Sequence[Case], bought: Bought) -> list
 
 def similar(model: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
     """For each case what is bought in the same company as its page; only what points the same way counts as similar."""
-    pages = [np.unique(rows_of(model, np.array(case.page, np.int64))) for case in cases]
+    pages = [np.unique(model.rows_of(np.array(case.page, np.int64))) for case in cases]
     able = [i for i, rows in enumerate(pages) if len(rows)]
     for case, rows in zip(cases, pages, strict=True):
         case.answer.model_version = model.version
@@ -63,18 +68,12 @@ def similar(model: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
         model.similar,
         np.stack([model.similar.direction(pages[i]) for i in able]),
         [case.request.k for case in chosen],
-        [np.concatenate((rows_of(model, cases[i].excluded), pages[i], withdrawn)) for i in able],
+        [np.concatenate((model.rows_of(cases[i].excluded), pages[i], withdrawn)) for i in able],
         [_allowed(model, case) for case in chosen],
     )
     for i, case, found in zip(able, chosen, ranked, strict=True):
         items[i] = _like_page(model, case, found)
     return items
-
-
-def rows_of(model: LiveModel, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of these product numbers; those that the model does not know are left out."""
-    rows = model.row_of_number[numbers[numbers < len(model.row_of_number)]]
-    return rows[rows >= 0]
 
 
 def part_of(bought: Bought, places: Sequence[int]) -> Bought:
@@ -113,7 +112,7 @@ def _allowed(model: LiveModel, case: Case) -> NDArray[np.int64] | None:
         own = None
     if case.only is None:
         return own
-    rows = rows_of(model, case.only)
+    rows = model.rows_of(case.only)
     return rows if own is None else np.intersect1d(rows, own)
 
 
@@ -138,7 +137,7 @@ def _items(model: LiveModel, found: Ranked, reasons: Sequence[Sequence[int]]) ->
 
 
 def _like_page(model: LiveModel, case: Case, found: Ranked) -> list[Item]:
-    known = [number for number in dict.fromkeys(case.page) if len(rows_of(model, np.array([number])))]
+    known = [number for number in dict.fromkeys(case.page) if len(model.rows_of(np.array([number])))]
     reasons = known[:_MOST_REASONS]
     return [
         Item(model.numbers[row], min(cosine, 1.0), "similar", "similar", reasons)

@@ -12,12 +12,13 @@ import structlog
 from numpy.typing import NDArray
 
 from model.demand import Demand
-from model.histories import Bought, Histories, distinct
+from model.histories import Histories, distinct
 from model.popular import Popular
 from model.store import Store
 from serving import model_answers
 from serving.answers import NO_NUMBERS, Answer, Case, Item
-from serving.live_model import LiveModel, LiveModels
+from serving.live_model import LiveModel
+from serving.live_models import LiveModels
 from serving.requests import Request
 from serving.shelf import Shelf
 
@@ -82,10 +83,16 @@ class Recommender:
             Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
             bought,
             basket,
-            basket if request.product_ids else _latest_order(histories, i),
+            self._page(request, basket, histories, i),
             np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
             only,
         )
+
+    @staticmethod
+    def _page(request: Request, basket: list[int], histories: Histories, i: int) -> list[int]:
+        if request.product_ids or "similar" not in _parts(request):
+            return basket
+        return _latest_order(histories, i)
 
     def _numbers(self, request: Request, product_ids: Sequence[str]) -> list[int]:
         """The numbers of these ids: of the request's brand, else of every brand that has such a product."""
@@ -103,9 +110,7 @@ class Recommender:
         bought = distinct(with_baskets(histories, [case.basket if _counts(case) else () for case in cases]))
 
         def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
-            return model_answers.recommended(
-                model, [cases[i] for i in places], model_answers.part_of(bought, places)
-            )
+            return model_answers.recommended(model, [cases[i] for i in places], model_answers.part_of(bought, places))
 
         def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
             return model_answers.similar(model, [cases[i] for i in places])
@@ -125,7 +130,7 @@ class Recommender:
             if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
             else:
-                case.answer.degraded = "no_model" if len(case.bought) or case.page else "new_customer"
+                case.answer.degraded = "no_model" if case.answer.known or case.request.product_ids else "new_customer"
         return list(groups.values())
 
     def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[list[Item]]:
@@ -135,7 +140,10 @@ class Recommender:
         except Exception:  # whatever a model does, its customers get an answer
             if len(places) > 1:
                 half = len(places) // 2
-                return [*self._guarded(ask, model, cases, places[:half]), *self._guarded(ask, model, cases, places[half:])]
+                return [
+                    *self._guarded(ask, model, cases, places[:half]),
+                    *self._guarded(ask, model, cases, places[half:]),
+                ]
             if model.version not in self._failed:  # once a model: the metrics count the answers
                 self._failed.add(model.version)
                 log.exception("model_failed", version=model.version)

@@ -1,7 +1,7 @@
 """From the bytes of a request record to a checked `Request`, or to an `InvalidRecord` that names the field.
 
-A field that is null counts as not given: many clients write out every field they have. Unknown fields are ignored, but for
-filters: an unknown filter that was ignored would show what should not be shown.
+A field that is null counts as not given: many clients write out every field they have. Unknown fields are ignored, but
+for filters: an unknown filter that was ignored would show what should not be shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,10 +77,12 @@ def salvaged(value: bytes | None) -> Body:
         return Body()
     if not isinstance(found, dict):
         return Body()
-    texts = {name: found.get(name) for name in ("profile_id", "correlation_id", "reply_topic")}
+    texts = {name: value for name, value in found.items() if isinstance(value, str)}
     deadline = found.get("deadline_ms")
     return Body(
-        **{name: value for name, value in texts.items() if isinstance(value, str)},
+        profile_id=texts.get("profile_id"),
+        correlation_id=texts.get("correlation_id"),
+        reply_topic=texts.get("reply_topic"),
         deadline_ms=deadline if isinstance(deadline, int) else None,
     )
 

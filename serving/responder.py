@@ -1,19 +1,18 @@
 """From request records to reply records: address, deadline, body, answer, and errors that name the field.
 
-A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read gets an error reply
-where the record itself names a reply topic that may be used, and is a dead letter otherwise.
+A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read gets an error
+reply where the record itself names a reply topic that may be used, and is a dead letter otherwise.
 """
 
+import math
+import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
-import structlog
 
 from consumers.dead_letters import DeadLetter
 from consumers.events import InvalidRecord
@@ -22,72 +21,41 @@ from consumers.records import Record
 from consumers.worker import Reply
 from model.purchases import Product
 from serving.addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
-from serving.recommender import Answer, Item, Recommender
-from serving.requests import Body, Request, RequestRules, read_body
+from serving.answers import Answer
+from serving.recommender import Recommender
+from serving.replies import (
+    ErrorReply,
+    ReplyBody,
+    Watermark,
+    encoded,
+    error_body,
+    shortfall,
+    timestamp,
+    wire_items,
+)
+from serving.requests import Body, Request, RequestRules, read_body, salvaged
 
-log = structlog.get_logger(__name__)
-
-
-class RecommendedItem(msgspec.Struct):
-    """A recommendation on the wire."""
-
-    product_id: str
-    brand_id: str | None
-    title: str | None
-    category: str | None
-    price: float | None
-    score: float
-    kind: str
-    strategy: str
-    because: list[str]
-
-
-class Shortfall(msgspec.Struct):
-    """Why there are fewer recommendations than asked for."""
-
-    asked: int
-    given: int
-    why: str
-
-
-class Watermark(msgspec.Struct):
-    """The last record of the customer's partition of purchases that this answer knows of; -1 = none."""
-
-    partition: int
-    offset: int
-
-
-class ReplyBody(msgspec.Struct, omit_defaults=False):
-    """A reply on the wire."""
-
-    profile_id: str
-    recommendation_id: str
-    kind: str
-    recommendations: list[RecommendedItem]
-    shortfall: Shortfall | None
-    model_version: str | None
-    timestamp: str
-    degraded: str | None
-    variant: str
-    watermark: Watermark
-    correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+_ID_HEX = 32  # digits of a recommendation_id
+_NO_TIME_MS = 10**15  # from here on a number is no time in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What this worker may answer for."""
+    """What this worker may answer for. Partitions are those of purchases."""
 
-    next_offset: Callable[[int], int]  # partition of purchases -> next offset to be read
-    is_home: Callable[[bytes, int], bool]  # (key, partition): whether purchases of this key would be here
+    home: Callable[[bytes], int]  # record key -> the partition that brings its purchases
+    answerable: Callable[[int], bool]  # whether the whole history of a partition's customers is here
+    next_offset: Callable[[int], int]  # 0 for a partition that is not here
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Open:
     """A request on its way to an answer."""
 
     record: Record
     address: Address
     request: Request
+    deadline_ms: float
 
 
 @dataclass(slots=True)
@@ -99,17 +67,18 @@ class KafkaResponder:
     addresses: ReplyTopics
     ownership: Ownership
     metrics: Metrics
-    product: Callable[[int], Product]
+    products: Sequence[Product]  # by number, a live view
     price: Callable[[int], float | None]
     max_age_ms: int
     error_header: str
+    now_s: Callable[[], float] = time.time
 
     def respond(self, records: Sequence[Record]) -> list[Reply | DeadLetter]:
         """Answer all of them."""
         outgoing: list[Reply | DeadLetter] = []
         open_: list[_Open] = []
-        with self._timed("decode"):
-            now_ms = time.time() * 1000
+        with self.metrics.stage_seconds("decode").time():
+            now_ms = self.now_s() * 1000
             for record in records:
                 opened = self._opened(record, now_ms)
                 if isinstance(opened, _Open):
@@ -117,9 +86,8 @@ class KafkaResponder:
                 elif opened is not None:
                     outgoing.append(opened)
         if open_:
-            with self._timed("answer"):
-                answers = self.recommender.answer([case.request for case in open_])
-            with self._timed("encode"):
+            answers = self.recommender.answer([case.request for case in open_])
+            with self.metrics.stage_seconds("encode").time():
                 outgoing += self._replies(open_, answers)
         return outgoing
 
@@ -127,89 +95,82 @@ class KafkaResponder:
 
     def _opened(self, record: Record, now_ms: float) -> _Open | Reply | DeadLetter | None:
         headers = record.header_values() if record.headers else {}
-        body: Body | None = None
         failure: InvalidRecord | None = None
         try:
             body = read_body(record.value)
         except InvalidRecord as error:
-            failure = error
-        if self._is_late(record, headers, body, now_ms):
+            body, failure = salvaged(record.value), error
+        deadline_ms = self._deadline_ms(record, headers, body)
+        if now_ms > deadline_ms:
             self.metrics.requests_expired.inc()
             return None
         try:
-            in_body = (None, None) if body is None else (body.correlation_id, body.reply_topic)
-            address = self.addresses.address(headers, *in_body)
+            address = self.addresses.address(headers, body.correlation_id, body.reply_topic)
         except AddressRefused as error:
             return DeadLetter(record, "reply_topic", str(error))
-        if body is not None:
+        if failure is None:
             try:
-                return _Open(record, address, self.rules.check(body, headers))
+                return _Open(record, address, self.rules.check(body, headers), deadline_ms)
             except InvalidRecord as error:
                 failure = error
-        assert failure is not None, "a body that was read is open or has failed"
-        if not address.explicit:
-            return DeadLetter(record, failure.reason, str(failure))
-        return self._error(record, address, None if body is None else body.profile_id, failure)
+        if address.explicit:
+            return self._error(record, address, body.profile_id, failure)
+        return DeadLetter(record, failure.reason, str(failure))
 
-    def _is_late(self, record: Record, headers: dict[str, bytes], body: Body | None, now_ms: float) -> bool:
-        deadline = headers.get("deadline_ms")
-        if deadline is not None and deadline.isdigit() and len(deadline) < 16:  # noqa: PLR2004 - longer is no time
-            return now_ms > int(deadline)
-        if body is not None and body.deadline_ms is not None:
-            return now_ms > body.deadline_ms
-        return record.timestamp_ms > 0 and now_ms - record.timestamp_ms > self.max_age_ms
+    def _deadline_ms(self, record: Record, headers: Mapping[str, bytes], body: Body) -> float:
+        """When nobody waits any more, in milliseconds since 1970. What is no time counts as not given."""
+        named = headers.get("deadline_ms", b"")
+        if named.isdigit() and len(named) <= len(str(_NO_TIME_MS)) and int(named) < _NO_TIME_MS:
+            return int(named)
+        if body.deadline_ms is not None and 0 <= body.deadline_ms < _NO_TIME_MS:
+            return body.deadline_ms
+        return record.timestamp_ms + self.max_age_ms if record.timestamp_ms > 0 else math.inf
 
     # -- out
 
     def _replies(self, open_: Sequence[_Open], answers: Sequence[Answer]) -> Iterator[Reply]:
-        moment = datetime.now(UTC)
-        timestamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now_s = self.now_s()
+        said_at = timestamp(datetime.fromtimestamp(now_s, UTC))
+        ids = os.urandom(len(open_) * _ID_HEX // 2).hex()
         shown: list[int] = []
-        for case, answer in zip(open_, answers, strict=True):
-            key = case.record.key or case.request.profile_id.encode()
-            if not answer.known and not self.ownership.is_home(key, case.record.partition):
-                yield self._error(case.record, case.address, case.request.profile_id, _misrouted(case.record.partition))
+        given = 0
+        for at, (case, answer) in enumerate(zip(open_, answers, strict=True)):
+            if now_s * 1000 > case.deadline_ms:  # it passed while the batch was worked on
+                self.metrics.requests_expired.inc()
                 continue
-            self._count(case.record, answer, moment.timestamp())
+            record, address = case.record, case.address
+            partition = self._partition_of(case, known=answer.known)
+            if partition is None:
+                yield self._error(record, address, case.request.profile_id, _misrouted(record.partition))
+                continue
+            given += 1
+            self._count(record, answer, now_s)
             shown += [item.number for item in answer.items]
-            yield Reply(
-                case.address.topic,
-                case.address.partition,
-                case.record.key,
-                msgspec.json.encode(self._body(case, answer, timestamp)),
-                case.address.headers,
-            )
-        self.metrics.recommended.note(np.array(shown, np.uint32), answers=len(open_))
+            watermark = Watermark(partition, self.ownership.next_offset(partition) - 1)
+            body = self._body(case, answer, said_at, ids[at * _ID_HEX : (at + 1) * _ID_HEX], watermark)
+            yield Reply(address.topic, address.partition, record.key, encoded(body), address.headers)
+        self.metrics.recommended.note(np.array(shown, np.uint32), answers=given)
 
-    def _body(self, case: _Open, answer: Answer, timestamp: str) -> ReplyBody:
-        partition = case.record.partition
-        given = len(answer.items)
+    def _partition_of(self, case: _Open, *, known: bool) -> int | None:
+        """The partition of purchases that the answer rests on; None when it is another worker's."""
+        home = self.ownership.home(case.record.key or case.request.profile_id.encode())
+        if self.ownership.answerable(home):
+            return home
+        return case.record.partition if known else None
+
+    def _body(self, case: _Open, answer: Answer, said_at: str, id_: str, watermark: Watermark) -> ReplyBody:
         return ReplyBody(
             profile_id=case.request.profile_id,
-            recommendation_id=uuid.uuid4().hex,
+            recommendation_id=id_,
             kind=case.request.kind,
-            recommendations=[self._item(item) for item in answer.items],
-            shortfall=None if given >= answer.asked else Shortfall(answer.asked, given, _why_short(case.request)),
+            recommendations=wire_items(answer.items, self.products, self.price),
+            shortfall=shortfall(case.request, answer),
             model_version=answer.model_version,
-            timestamp=timestamp,
+            timestamp=said_at,
             degraded=answer.degraded,
             variant="control",
-            watermark=Watermark(partition, self.ownership.next_offset(partition) - 1),
+            watermark=watermark,
             correlation_id=case.address.correlation_id or msgspec.UNSET,
-        )
-
-    def _item(self, item: Item) -> RecommendedItem:
-        product = self.product(item.number)
-        return RecommendedItem(
-            product.product_id,
-            product.brand or None,
-            product.title,
-            product.category,
-            self.price(item.number),
-            round(item.score, 4),
-            item.kind,
-            item.strategy,
-            [self.product(number).product_id for number in item.because],
         )
 
     def _count(self, record: Record, answer: Answer, now_s: float) -> None:
@@ -220,36 +181,19 @@ class KafkaResponder:
 
     def _error(self, record: Record, address: Address, profile_id: str | None, failure: InvalidRecord) -> Reply:
         self.metrics.error_replies(failure.reason).inc()
-        error = {"code": failure.reason, "message": str(failure), "field": failure.field}
-        body: dict[str, object] = {
-            "error": error,
-            "profile_id": profile_id,
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
-        if address.correlation_id:
-            body["correlation_id"] = address.correlation_id
+        error = error_body(failure)
+        said_at = timestamp(datetime.fromtimestamp(self.now_s(), UTC))
+        body = ErrorReply(error, profile_id, said_at, address.correlation_id or msgspec.UNSET)
         headers = [*address.headers, (self.error_header, failure.reason.encode())]
         if address.nest:
-            headers.append((NEST_ERROR, msgspec.json.encode(error)))
-        return Reply(address.topic, address.partition, record.key, msgspec.json.encode(body), headers)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.metrics.stage_seconds(stage).observe(time.perf_counter() - begin)
+            headers.append((NEST_ERROR, encoded(error)))
+        return Reply(address.topic, address.partition, record.key, encoded(body), headers)
 
 
 def _misrouted(partition: int) -> InvalidRecord:
     return InvalidRecord(
         "wrong_partition",
         "key",
-        f"the request came on partition {partition}, where this customer's purchases can not be; send it with the record "
-        "key that the purchases have, and the partitioner murmur2_random (Java's default)",
+        f"the request came on partition {partition}, where this customer's purchases can not be; send it with the "
+        "record key that the purchases have, and the partitioner murmur2_random (Java's default)",
     )
-
-
-def _why_short(request: Request) -> str:
-    if request.only is not None:
-        return "filters.only leaves no more"
-    return "no more products that this customer may be shown" if request.exclude_purchased else "no more products"

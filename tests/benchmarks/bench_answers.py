@@ -44,6 +44,7 @@ TOPICS = ShopTopics(
     reply_patterns=("recommendation-replies",),
 )
 _ECHO_REQUESTS = "echo-requests"
+_ECHO_MORE = 4
 _RECORDED = 1000  # replies that the echo sends back
 
 
@@ -80,7 +81,9 @@ def main() -> None:
             for name, trial in both.items():
                 figures.add(name, **_single(trial, chosen.singles))
             for name, trial in both.items():
-                figures.add(name, **_many(trial, chosen.answers, chosen.in_flight))
+                # processor time is counted in hundredths of a second: the echo needs more requests to fill some
+                count = chosen.answers * (_ECHO_MORE if name == ECHO else 1)
+                figures.add(name, **_many(trial, count, chosen.in_flight))
     figures.show(yardstick=ECHO)
     ratio = figures.ratio
     print(f"one in flight p50 {ratio('p50 ms, one in flight', OURS, ECHO):.2f} x (goal 1.25), "
@@ -129,12 +132,12 @@ def teach(broker: JavaBroker, service: Service, data: Path | None, shop: Shop, e
         with open_purchases(data / "online_retail" / "transactions.parquet", Columns(), latest_ms=latest_ms) as file:
             events = import_purchases(clients, TOPIC, file).records
     database = service.data_dir / DATABASE
-    until(lambda: read_watermark(database).events >= events, "the purchases are stored", 300)
+    until(service, lambda: read_watermark(database).events >= events, "the purchases are stored", 300)
     settings = Settings(
         bootstrap_servers=broker.bootstrap, data_dir=service.data_dir, epochs=epochs, train_min_customers=2
     )
     about = train_once(settings)
-    until(lambda: service.metric("alsobought_model_version") > 0, "the model answers", 60)
+    until(service, lambda: service.metric("alsobought_model_version") > 0, "the model answers", 60)
     lines = len(read_contents(database).histories.products)
     print(f"  model     {about.vocabulary:,} products, {about.parameters.vector_size} numbers each, of {about.customers:,} "
           f"customers with {lines / max(about.customers, 1):.0f} order lines each", flush=True)  # fmt: skip

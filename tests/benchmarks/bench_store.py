@@ -17,9 +17,11 @@ import numpy as np
 
 from model.histories import Histories
 from model.packing import Orders
+from model.planning import Plan
 from model.purchases import LogRecord
-from model.store import _FOLD, Store, _Plan
+from model.store import Store
 from model.tail import Tail
+from model.writing import _FOLD
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, number, scratch, table
 
@@ -45,8 +47,10 @@ class BlobPerCustomer(Store):
         super().__init__(path)
         self._tail = _NoTail()
 
-    def _write(self, db: sqlite3.Connection, plan: _Plan, orders: Orders | None) -> None:
-        super()._write(db, plan, None)
+    def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
+        orders, plan.orders = plan.orders, None
+        super()._write(db, plan)
+        plan.orders = orders
         batch = Tail()
         assert orders is not None
         batch.add(orders)
@@ -64,8 +68,10 @@ class RowPerLine(Store):
             "PRIMARY KEY(customer, time, event, product)) WITHOUT ROWID"
         )
 
-    def _write(self, db: sqlite3.Connection, plan: _Plan, orders: Orders | None) -> None:
-        super()._write(db, plan, None)
+    def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
+        orders, plan.orders = plan.orders, None
+        super()._write(db, plan)
+        plan.orders = orders
         assert orders is not None
         columns = (orders.customers, orders.times, orders.hashes.astype(np.uint16))  # enough to tell orders apart
         rows = (np.repeat(column, orders.sizes).tolist() for column in columns)

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ import psutil
 
 from tests.kafka.jars import KAFKA_VERSION
 from tests.kafka.java_broker import JavaBroker
+from tests.kafka.service import Service
 
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("numpy", "msgspec", "faiss-cpu", "gensim")
@@ -120,11 +121,10 @@ def real_data() -> Path | None:
     return folder if (folder / "online_retail").is_dir() else None
 
 
-def until(holds: object, what: str, timeout_s: float) -> None:
-    """Wait until the callable `holds` gives something true. Raises TimeoutError."""
-    assert callable(holds)
+def until(service: Service, holds: Callable[[], bool], what: str, timeout_s: float) -> None:
+    """Wait for something that the service is to do, looking ten times a second. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
     while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
-        time.sleep(0.02)
+        if time.monotonic() > deadline or not service.is_running:
+            raise TimeoutError(f"not within {timeout_s:g} s: {what}. The service's log ends:\n{service.log_tail(20)}")
+        time.sleep(0.1)

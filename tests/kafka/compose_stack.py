@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -38,9 +39,9 @@ class ComposeStack:
         self._environment = os.environ | {name: str(port) for name, port in ports.items()}
 
     def up(self) -> None:
-        """Build, start, and wait until the service is healthy."""
+        """Build, start, and wait until the service is healthy and ready, and Prometheus answers."""
         self._compose("up", "--detach", "--build", timeout_s=UP_TIMEOUT_S)
-        self.wait_healthy()
+        self._wait()
 
     def down(self) -> None:
         self._compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
@@ -48,21 +49,13 @@ class ComposeStack:
     def start(self) -> None:
         """Start the service again after `stop`."""
         self._compose("start", "alsobought")
-        self.wait_healthy()
+        self._wait()
 
     def stop(self) -> int:
         """Stop the service as `docker-compose stop` does, by SIGTERM; its exit code, 137 when it had to be killed."""
         container = self._container()
         self._compose("stop", "alsobought")
         return int(_docker("inspect", "--format", "{{.State.ExitCode}}", container))
-
-    def wait_healthy(self) -> None:
-        container = self._container()
-        eventually(
-            lambda: _docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy",
-            "the container of alsobought is healthy",
-            HEALTHY_TIMEOUT_S,
-        )
 
     def inside(self, *command: str) -> tuple[int, str]:
         """(exit code, output) of a command in the service's container, run as the service's user."""
@@ -76,9 +69,6 @@ class ComposeStack:
         )
         return done.returncode, done.stdout.strip()
 
-    def ready(self) -> Any:
-        return _get(f"{self._http}/ready")
-
     def targets(self) -> list[dict[str, Any]]:
         """What Prometheus scrapes, and how that goes."""
         found: list[dict[str, Any]] = _get(f"{self._prometheus}/api/v1/targets")["data"]["activeTargets"]
@@ -91,6 +81,16 @@ class ComposeStack:
 
     def log_tail(self, lines: int = 60) -> str:
         return self._compose("logs", "--no-color", "--tail", str(lines))
+
+    def _wait(self) -> None:
+        container = self._container()
+        eventually(
+            lambda: _docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy",
+            "the container of alsobought is healthy",
+            HEALTHY_TIMEOUT_S,
+        )
+        for url in (f"{self._http}/ready", f"{self._prometheus}/-/ready"):
+            eventually(lambda url=url: _is_ok(url), f"{url} says yes", HEALTHY_TIMEOUT_S)  # type: ignore[misc]
 
     def _container(self) -> str:
         return self._compose("ps", "--quiet", "--all", "alsobought").strip()
@@ -134,6 +134,17 @@ def _run(command: list[str], environment: dict[str, str], timeout_s: float) -> s
 
 def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False, timeout=UP_TIMEOUT_S).returncode == 0
+
+
+def _is_ok(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+    except OSError:  # not listening yet
+        pass
+    return False
 
 
 def _get(url: str) -> Any:

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.kafka.brokers import Broker
+from tests.kafka.brokers import Broker, eventually
 from tests.kafka.fleet import ALL, MISSING, Fleet, kinds
 from tests.kafka.jars import Unavailable
 from tests.kafka.java_broker import JavaBroker
-from tests.kafka.running_shop import RunningShop
+from tests.kafka.load import two_interests
+from tests.kafka.running_shop import RunningShop, make_topics, named_topics, running_shop
 from tests.kafka.service import Service, ShopTopics
 from tests.kafka.shop_client import ShopClient
 
@@ -95,6 +96,16 @@ def java_cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cal
         cluster.kill()
 
 
+@pytest.fixture(scope="session")
+def trained(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
+    """A shop whose model has learnt tea things and camping things apart; the tests that share it leave it in force."""
+    folder = tmp_path_factory.mktemp("trained")
+    with running_shop(broker, folder, role="both", train_min_new_events="100", train_max_wait_s="1000") as shop:
+        shop.buy(*two_interests(120))
+        eventually(lambda: shop.service.metric("alsobought_model_version") > 0, "a model answers", timeout_s=60)
+        yield shop
+
+
 @pytest.fixture
 def prefix(request: pytest.FixtureRequest) -> str:
     """Starts the name of everything this test makes on the broker: readable, and never used before."""
@@ -123,21 +134,21 @@ def topics(broker: Broker, prefix: str) -> Iterator[Topics]:
 
 
 @pytest.fixture
-def shop_topics(topics: Topics, prefix: str) -> Callable[..., ShopTopics]:
+def shop_topics(broker: Broker, prefix: str) -> Iterator[Callable[..., ShopTopics]]:
     """`shop_topics(partitions=6)` makes every topic that a service needs."""
 
-    def create(partitions: int = 6) -> ShopTopics:
-        return ShopTopics(
-            purchases=topics("purchases", partitions, {"retention.ms": "-1"}),
-            catalog=topics("catalog", partitions, {"cleanup.policy": "compact"}),
-            requests=topics("requests", partitions),
-            replies=topics("replies", partitions),
-            models=topics("models", 1, {"cleanup.policy": "compact"}),
-            dead_letters=topics("dead-letters", 1),
-            reply_patterns=(f"{prefix}.recommendation-replies*", f"{prefix}.replies*"),
-        )
+    made: list[ShopTopics] = []
 
-    return create
+    def create(partitions: int = 6) -> ShopTopics:
+        names = named_topics(prefix)
+        make_topics(broker, names, partitions)
+        made.append(names)
+        return names
+
+    yield create
+    if broker.kind == "own":
+        for names in made:
+            broker.delete_topics(*names.all())
 
 
 @pytest.fixture

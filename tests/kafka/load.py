@@ -37,6 +37,21 @@ def purchases(count: int, *, seed: int, customers: int = 60, poison: bool = Fals
             yield sent[-1]
 
 
+TEA_THINGS = ("tea", "teapot", "cup", "sugar", "honey")
+CAMPING_THINGS = ("tent", "stove", "lamp", "mat", "rope")
+
+
+def two_interests(customers: int) -> list[Record]:
+    """Customers who buy either tea things or camping things, never both."""
+    records = []
+    for number in range(customers):
+        things = (TEA_THINGS, CAMPING_THINGS)[number % 2]
+        for order in range(3):
+            chosen = [things[(number // 2 + order + step) % 5] for step in range(2)]
+            records.append(purchase(f"learnt-{number}", *chosen, event_id=f"o-{number}-{order}"))
+    return records
+
+
 class Selling:
     """A context manager: purchases go to the topic from another thread until it ends, some 2,000 a second."""
 

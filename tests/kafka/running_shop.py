@@ -75,8 +75,7 @@ def running_shop(
         finally:
             service.kill()
     if broker.kind == "own":
-        names = (topics.purchases, topics.catalog, topics.requests, topics.replies, topics.models, topics.dead_letters)
-        broker.delete_topics(*names)
+        broker.delete_topics(*topics.all())
 
 
 def make_topics(

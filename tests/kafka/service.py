@@ -43,6 +43,10 @@ class ShopTopics:
     dead_letters: str
     reply_patterns: tuple[str, ...]
 
+    def all(self) -> tuple[str, ...]:
+        """Every topic by name."""
+        return (self.purchases, self.catalog, self.requests, self.replies, self.models, self.dead_letters)
+
     def environment(self) -> dict[str, str]:
         return {
             "ALSOBOUGHT_PURCHASES_TOPIC": self.purchases,

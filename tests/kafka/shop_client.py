@@ -6,7 +6,7 @@ end it has now or, for replies, from the end it had when the client first used i
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -82,6 +82,13 @@ class ShopClient:
         self.send(topic, addressed.record)
         return addressed.correlation
 
+    def request_each(self, topic: str, bodies: Iterable[Mapping[str, object]], reply_topic: str) -> list[bytes]:
+        """Send many requests at once and do not wait for their replies: the correlation id of each comes back."""
+        self._inbox(reply_topic)
+        addressed = [request(body, Shape.SPRING, reply_topic) for body in bodies]
+        self.send(topic, *(one.record for one in addressed))
+        return [one.correlation for one in addressed]
+
     def reply(self, reply_topic: str, correlation: bytes, timeout_s: float = TIMEOUT_S) -> Read:
         """The first reply with this correlation id; TimeoutError when none came."""
         inbox, deadline = self._inbox(reply_topic), time.monotonic() + timeout_s
@@ -92,11 +99,11 @@ class ShopClient:
             inbox.read(left)
         return inbox.replies[correlation][0]
 
-    def replies(self, reply_topic: str, correlation: bytes) -> list[Read]:
-        """Every reply with this correlation id that is in the topic now: more than one is one too many."""
+    def replies(self, reply_topic: str, *correlations: bytes) -> list[Read]:
+        """Every reply with one of these correlation ids that is in the topic now; one id twice is one reply too many."""
         inbox = self._inbox(reply_topic)
         inbox.catch_up()
-        return inbox.replies[correlation]
+        return [reply for correlation in correlations for reply in inbox.replies[correlation]]
 
     def read_all(self, topic: str) -> list[Read]:
         """Every record of the topic from its beginning to the end it has now, partition by partition, in order."""

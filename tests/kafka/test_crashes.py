@@ -12,7 +12,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tests.kafka import load, oracle
 from tests.kafka.brokers import eventually
-from tests.kafka.records import Record, purchase
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

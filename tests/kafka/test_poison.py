@@ -1,6 +1,7 @@
 """Records that cannot be read lie between two good ones: they become dead letters as they came, the good ones count."""
 
 import json
+import random
 
 import pytest
 
@@ -28,7 +29,7 @@ POISON = {
     "no JSON": (b'{"event_id": ', "not_json"),
     "no text": (b"\xff\xfe\x00", "not_json"),
     "empty": (b"", "not_json"),
-    "deeply nested": (b"[" * 100_000, "not_json"),
+    "deeply nested": (b'{"x": ' + b"[" * 100_000, "not_json"),
     "another type": (b'"a text"', "wrong_type"),
     "a number as id": (event(profile_id=7), "wrong_type"),
     "items that are none": (event(items="tea"), "wrong_type"),
@@ -42,7 +43,7 @@ POISON = {
     "a control character": (event(profile_id="c\x001"), "out_of_range"),
     "NaN bought": (item(quantity=float("nan")), "not_json"),
     "nothing bought": (item(quantity=0), "out_of_range"),
-    "infinitely many": (item(quantity=1).replace(b'"quantity": 1', b'"quantity": 1e999'), "out_of_range"),
+    "infinitely many": (item(quantity=1).replace(b'"quantity": 1', b'"quantity": 1e999'), "wrong_type"),
     "a price below 0": (item(price=-1), "out_of_range"),
     "another event": (event(event_type="refund"), "wrong_event_type"),
     "a phone and no key": (event(profile_id=None, phone="+49301234567"), "no_phone_hash_key"),
@@ -76,9 +77,8 @@ def test_every_kind_of_poison_is_set_aside_as_it_came_and_the_good_ones_around_i
     assert answer["watermark"]["offset"] == places[-1][1]
     assert [(read.key, read.value) for read in letters] == [(record.key, record.value) for record in sent[1:-1]]
     assert [read.header("trace") for read in letters] == [b"\x00\xff"] * len(POISON)
-    assert [read.header(PREFIX + "exception.class.name") for read in letters] == [
-        reason.encode() for _, reason in POISON.values()
-    ]
+    given = [(read.header(PREFIX + "exception.class.name") or b"").decode() for read in letters]
+    assert dict(zip(POISON, given, strict=True)) == {name: reason for name, (_, reason) in POISON.items()}
     assert [(read.header(PREFIX + "partition"), read.header(PREFIX + "offset")) for read in letters] == [
         (b"%d" % partition, b"%d" % offset) for partition, offset in places[1:-1]
     ]
@@ -168,7 +168,7 @@ def test_a_record_of_ten_megabytes_is_set_aside_whole(broker, tmp_path):
 @pytest.mark.needs_real_broker(one=True)
 def test_of_a_record_that_does_not_fit_the_dead_letter_topic_the_headers_and_size_are_kept(broker, tmp_path):
     with running_shop(broker, tmp_path, partitions=1, purchases_config={"max.message.bytes": "12000000"}) as shop:
-        huge = Record(b"c-1", b"x" * 3_000_000)
+        huge = Record(b"c-1", random.Random(1).randbytes(3_000_000))  # which no compression makes fit
         place = shop.buy(purchase("c-1", "tea"), huge, purchase("c-1", "cup"))[-1]
         shop.ask_after(place, "c-1")
         (letter,) = letters_of(shop, shop.topics.purchases, "c-1")

@@ -1,0 +1,110 @@
+"""What a model says of itself: the metadata file of a version, and what its folder and files are called.
+
+`About` is enough for a list of versions and to repeat the training; `Metadata` adds the products and the self-test.
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from model.ranking import ScoreScale, Scoring
+from model.training import TrainingParameters
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_VERSION = re.compile(r"v([0-9]{1,9})-[0-9]{8}T[0-9]{6}Z")
+
+
+class SnapshotRefused(Exception):
+    """The folder is not a whole, sound model; `reason` is one word for a counter."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Products(msgspec.Struct, frozen=True):
+    """The products of the model as columns, one entry a row."""
+
+    brand_ids: list[str]
+    product_ids: list[str]
+    numbers: list[int]  # in the database that `Metadata.database_id` names
+    counts: list[int]  # order lines ever
+    prices: list[float | None]
+
+
+class SelfTest(msgspec.Struct, frozen=True):
+    """A history and what the index answered for it when it was made."""
+
+    rows: list[int]
+    expected: list[int]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What the metadata say without the products: enough for a list of versions, and to repeat the training."""
+
+    format: int = FORMAT
+    model_type: str = "recommendations"
+    version: str = ""
+    brand_id: str | None = None
+    kind: str  # full or increment
+    reason: str  # why it is what it is
+    parent: str | None
+    created_at_s: float  # seconds since 1970 UTC
+    seconds: float  # how long learning took
+    database_id: str
+    offsets: dict[str, int]  # next offset of each partition of purchases
+    events: int
+    customers: int
+    lines: int
+    vocabulary: int
+    vocabulary_at_full: int
+    updates_since_full: int
+    full_at_s: float
+    customers_erased: int
+    parameters: TrainingParameters
+    scoring: Scoring
+    score_scale: ScoreScale
+    made_with: dict[str, str]  # versions of Python and the libraries
+
+
+class Metadata(About, frozen=True, kw_only=True):
+    """Everything the metadata file says."""
+
+    products: Products
+    self_test: list[SelfTest]
+
+
+def file_names(version: str) -> dict[str, str]:
+    """The files of a version by what they hold."""
+    return {
+        "model": f"item2vec_{version}.model",
+        "index": f"faiss_index_{version}.index",
+        "vectors": f"item_vectors_{version}.npy",
+        "metadata": f"recommendations_metadata_{version}.json",
+        "learnt": f"learnt_lines_{version}.npy",
+    }
+
+
+def version_number(version: str) -> int:
+    """12 of "v12-20261124T101500Z". Raises `SnapshotRefused` for anything that is no version: it is used as a path."""
+    found = _VERSION.fullmatch(version)
+    if not found:
+        raise SnapshotRefused("bad_version", f"{version[:80]!r} is no version such as v12-20261124T101500Z")
+    return int(found[1])
+
+
+def versions(models: Path) -> list[str]:
+    """The versions in the folder, newest first."""
+    names = [entry.name for entry in models.iterdir() if _VERSION.fullmatch(entry.name)] if models.is_dir() else []
+    return sorted(names, key=version_number, reverse=True)
+
+
+def read_about(models: Path, version: str) -> About:
+    """What a version says of itself, unchecked: for lists. Raises `SnapshotRefused`."""
+    path = models / version / file_names(version)["metadata"]
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=About)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotRefused("unreadable", f"{path}: {error}") from error

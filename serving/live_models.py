@@ -1,0 +1,174 @@
+"""The models that answer, one for each brand that has its own, and the announced ones on their way in.
+
+A snapshot is opened and checked in a thread of its own; the loop then takes the finished model by one assignment, so no
+request waits. One that is refused is said and counted, and the model that answers stays. The last announcement counts,
+also when it names an older version: a worker that starts later reads only that one.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+import structlog
+
+from consumers.announcements import Announcement
+from consumers.metrics import Metrics
+from model.demand import Demand
+from model.schema import StoreUnavailable
+from model.snapshot import SnapshotRefused, version_number
+from model.store import Store
+from serving.live_model import LiveModel, OpenedModel, open_model, tie
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A model on its way in."""
+
+    brand: str
+    announcement: Announcement
+
+
+@dataclass(slots=True)
+class LiveModels:
+    """The models that answer, by brand ("" = every brand). All of it runs in the loop's thread, but for opening."""
+
+    models: Path
+    store: Store
+    demand: Demand
+    metrics: Metrics
+    live: dict[str, LiveModel] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)  # version -> why
+    _wanted: dict[str, Announcement] = field(default_factory=dict)
+    _opening: list[_Opening] = field(default_factory=list)
+    _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
+
+    def for_brand(self, brand_id: str | None) -> LiveModel | None:
+        """The brand's own model, else the one of every brand, else None."""
+        return self.live.get(brand_id or "") or self.live.get("")
+
+    @property
+    def settled(self) -> bool:
+        """Whether no brand waits for its first model to be opened."""
+        return all(opening.brand in self.live for opening in list(self._opening))
+
+    @property
+    def opening(self) -> int:
+        """How many models are on their way in."""
+        return len(self._opening)
+
+    def announced(self, brand: str, announcement: Announcement | None) -> None:
+        """The models topic names another model for a brand; None takes the model away."""
+        if announcement is None:
+            self._withdraw(brand)
+            return
+        opening = _Opening(brand, announcement)
+        current = self.live.get(brand)
+        wanted_already = self._wanted.get(brand) == announcement and opening in self._opening
+        self._wanted[brand] = announcement
+        if wanted_already or (current is not None and current.version == announcement.version):
+            return
+        self._opening.append(opening)
+        threading.Thread(target=self._open, args=(opening,), name="open-model", daemon=True).start()
+
+    def turn(self) -> None:
+        """Take what was opened, and bring the biases up to date with what sold."""
+        while True:
+            try:
+                opening, found = self._opened.get_nowait()
+            except Empty:
+                break
+            if isinstance(found, SnapshotRefused):
+                self._refuse(opening, found)
+            elif self._wanted.get(opening.brand) == opening.announcement:  # else another was announced meanwhile
+                self._take_guarded(opening, found)
+            self._opening.remove(opening)
+        for model in self.live.values():
+            model.follow(self.demand)
+
+    def catalogue_changed(self, numbers: Sequence[int]) -> None:
+        """The catalogue has new words for these products: some may be withdrawn, or back."""
+        known = self.store.products()
+        for withdrawn in (False, True):
+            chosen = np.array([number for number in numbers if known[number].withdrawn is withdrawn], np.int64)
+            for model in self.live.values():
+                model.withdraw(self.demand, chosen, withdrawn=withdrawn)
+
+    # -- in a thread of its own
+
+    def _open(self, opening: _Opening) -> None:
+        announcement = opening.announcement
+        found: OpenedModel | SnapshotRefused
+        try:
+            found = open_model(self.models, announcement.uri, announcement.sha256)
+            if found.snapshot.metadata.version != announcement.version:
+                found = SnapshotRefused("bad_version", f"{found.snapshot.folder} does not hold {announcement.version}")
+        except SnapshotRefused as refused:
+            found = refused
+        except Exception as error:  # noqa: BLE001 - a model must never take the worker down
+            found = SnapshotRefused("unreadable", f"{announcement.uri[:80]}: {error!r}")
+        self._opened.put((opening, found))
+
+    # -- in the loop's thread
+
+    def _take_guarded(self, opening: _Opening, opened: OpenedModel) -> None:
+        try:
+            self._take(opening.brand, opened)
+        except SnapshotRefused as refused:
+            self._refuse(opening, refused)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model must never take the worker down
+            self._refuse(opening, SnapshotRefused("unreadable", f"{opened.snapshot.folder}: {error!r}"))
+
+    def _take(self, brand: str, opened: OpenedModel) -> None:
+        started = time.perf_counter()
+        model = tie(opened, self.store)
+        model.follow(self.demand)
+        self.live[brand] = model
+        self.refused.pop(model.version, None)
+        self._measure()
+        log.info(
+            "model_swapped",
+            version=model.version,
+            kind=model.snapshot.metadata.kind,
+            brand=brand or None,
+            products=len(model.numbers),
+            swap_ms=round(1000 * (time.perf_counter() - started), 1),
+        )
+
+    def _refuse(self, opening: _Opening, refused: SnapshotRefused) -> None:
+        version, serving = opening.announcement.version, self.live.get(opening.brand)
+        self.refused[version] = str(refused)
+        self.metrics.model_refused(refused.reason).inc()
+        log.error(
+            "model_refused",
+            version=version,
+            reason=refused.reason,
+            message=str(refused),
+            serving=serving.version if serving else None,
+        )
+
+    def _withdraw(self, brand: str) -> None:
+        self._wanted.pop(brand, None)
+        gone = self.live.pop(brand, None)
+        if gone is not None:
+            log.warning("model_withdrawn", version=gone.version, brand=brand or None)
+            self._measure()
+
+    def _measure(self) -> None:
+        """The metrics speak of the model of every brand; where there is none, of a brand's own."""
+        model = self.live.get("") or next(iter(self.live.values()), None)
+        if model is None:
+            self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)
+            return
+        made_at_s = model.snapshot.metadata.created_at_s
+        number, products = version_number(model.version), len(model.numbers)
+        self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
+        self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
