@@ -36,6 +36,10 @@ class BrokerUnavailable(Exception):
     """Kafka can not be reached, or does not allow what is needed; the message says what to check."""
 
 
+def _nobody() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class KafkaClients:
     """Makes clients for one cluster.
@@ -49,10 +53,10 @@ class KafkaClients:
     last_error: str = ""
     _said: dict[int, float] = field(default_factory=dict)
 
-    def consumer(self, group_id: str, **own: Any) -> Consumer:
+    def consumer(self, group_id: str, *, on_commit_failed: Callable[[], object] = _nobody, **own: Any) -> Consumer:
         """A consumer that never commits by itself and never jumps over lost records silently.
 
-        `own` are properties with underscores for dots.
+        `on_commit_failed` hears of asynchronous commits that failed; `own` are properties with underscores for dots.
         """
         given = dict(self.properties)
         if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
@@ -72,6 +76,7 @@ class KafkaClients:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "allow.auto.create.topics": "false",
+                "on_commit": lambda error, _parts: None if error is None else on_commit_failed(),
             }
             | {name.replace("_", "."): value for name, value in own.items()},
         )
@@ -101,7 +106,7 @@ class KafkaClients:
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": "alsobought",
             "error_cb": self._on_error,
-            "logger": logging.getLogger("librdkafka"),
+            "logger": _library_log(),
             "log.connection.close": "false",
         }
 
@@ -119,6 +124,23 @@ class KafkaClients:
             asked.poll(0)  # errors wait in the client's queue until somebody polls
         cause = self.last_error or "no answer; check bootstrap_servers and that the broker runs"
         return BrokerUnavailable(f"{doing}: no answer from Kafka at {self.bootstrap_servers}: {cause}")
+
+
+class _SaidByUs(logging.Filter):
+    """Holds back lines of lost connections: `_on_error` is told of them too, and says them once, not each time."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line may pass; librdkafka begins each with one word for its kind."""
+        return not record.getMessage().startswith(("FAIL ", "ERROR "))
+
+
+_SAID_BY_US = _SaidByUs()
+
+
+def _library_log() -> logging.Logger:
+    logger = logging.getLogger("librdkafka")
+    logger.addFilter(_SAID_BY_US)  # a filter that is there already is not added again
+    return logger
 
 
 _CONSUMER_ONLY = ("fetch.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "queued.m", "group.")

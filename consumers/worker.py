@@ -246,8 +246,9 @@ class Worker:
     def _before_revoke(self) -> None:
         """What was done is delivered and committed while the partitions are still ours."""
         self._flush()
-        try:  # a commit would wait for as long as the session lasts
-            self.consumer.list_topics(self.partitions.purchases, timeout=_REACHABLE_S)
+        try:  # else the commit would wait as long as a session lasts
+            # not the consumer's: in its own callback the client would end the process by an assertion
+            self.producer.list_topics(timeout=_REACHABLE_S)
         except KafkaException as error:
             log.warning("kafka_unreachable", error=error.args[0].str(), action="left without a last commit to Kafka")
             return

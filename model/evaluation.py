@@ -1,7 +1,7 @@
 """How good are lists of recommendations? Measures for every tested customer, their means, and how sure these are.
 
-In: the products shown to each tested customer and what was bought (`splits.Truth`). Out: hit rate, recall, NDCG and MRR at k,
-the part of the catalogue shown and how popular it is. Comparisons are paired by customer.
+In: the products shown to each tested customer and what was bought (`splits.Truth`). Out: hit rate, recall, NDCG and MRR
+at k, the part of the catalogue shown and how popular it is. Comparisons are paired by customer.
 """
 
 from collections.abc import Mapping
@@ -52,8 +52,8 @@ class Interval:
 def judge(shown: NDArray[np.integer], truth: Truth, sold: NDArray[np.integer]) -> Judged:
     """Judge `shown` (n_customers, k), product numbers best first, negative where a list is shorter.
 
-    `sold`: order lines by product number in what was learnt from; products with any are the catalogue. A product that was
-    bought and could not be known counts as a miss.
+    `sold`: order lines by product number in what was learnt from; products with any are the catalogue. A product that
+    was bought and could not be known counts as a miss.
     """
     hits = hits_of(shown, truth)
     sizes = truth.sizes()

@@ -173,7 +173,7 @@ def because(
     return [
         _reasons(
             vectors,
-            outputs.take(rows, axis=0) - average,
+            outputs[rows] - average,  # `take` would copy all of what is a view of the index
             *_weightiest(history.rows[mine], history.weights[mine]),
             most,
         )

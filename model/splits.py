@@ -1,7 +1,7 @@
 """Histories cut in two: what a model may learn from, and what the same customers bought afterwards.
 
-Cut in time (the last days of all customers) or by order (the last one of each customer); window 0 is the newest, window 1 the
-one before it, and what is newer than a window is never seen by its split. Nothing here is random.
+Cut in time (the last days of all customers) or by order (the last one of each customer); window 0 is the newest, window
+1 the one before it, and what is newer than a window is never seen by its split. Nothing here is random.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,12 @@ class Truth:
     def sizes(self) -> NDArray[np.int64]:
         """int64 (n,), at least 1 each."""
         return np.diff(self.starts)
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Truth":
+        """Some of the tested customers, those marked."""
+        sizes = self.sizes()
+        starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[chosen])))
+        return Truth(self.customers[chosen], starts, self.products[np.repeat(chosen, sizes)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,7 @@ def sampled(truth: Truth, most: int, seed: int) -> Truth:
         return truth
     chosen = np.zeros(len(truth.customers), bool)
     chosen[np.random.default_rng(seed).choice(len(chosen), most, replace=False)] = True
-    kept = np.repeat(chosen, truth.sizes())
-    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(truth.sizes()[chosen])))
-    return Truth(truth.customers[chosen], starts, truth.products[kept])
+    return truth.where(chosen)
 
 
 def _split(histories: Histories, older: NDArray[np.bool_], inside: NDArray[np.bool_], *, repeat: bool) -> Split:

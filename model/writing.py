@@ -74,6 +74,7 @@ def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], firs
 
 
 def _erase(db: sqlite3.Connection, gone: Mapping[int, str]) -> None:
+    """Zeros where the customers stood. What SQLite left elsewhere when it split a page goes with the next VACUUM."""
     if not gone:
         return
     db.execute("PRAGMA secure_delete=ON")

@@ -45,7 +45,7 @@ class ReplyTopics:
 
     def address(self, headers: Mapping[str, bytes], correlation_id: str | None, reply_topic: str | None) -> Address:
         """The way back for a request with these headers and, in its body, these two fields. Raises `AddressRefused`."""
-        named = _first(headers, TOPIC_HEADERS)
+        named = _first(headers, TOPIC_HEADERS) if headers else None
         asked = _unquoted(named.decode("utf-8", "replace")) if named else reply_topic
         topic = asked or self.default
         if not self.allowed(topic):
@@ -73,7 +73,11 @@ def _traced(headers: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
 
 def _first(headers: Mapping[str, bytes], names: Sequence[str]) -> bytes | None:
     """The first of these headers that says anything."""
-    return next((value for name in names if (value := headers.get(name))), None)
+    for name in names:
+        value = headers.get(name)
+        if value:
+            return value
+    return None
 
 
 def _unquoted(value: str) -> str:

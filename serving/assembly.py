@@ -91,7 +91,12 @@ def assemble(base: Base) -> Parts:
     recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
     worker = Worker(
-        consumer=base.clients.consumer(base.group, **group_properties(base.settings), enable_partition_eof="true"),
+        consumer=base.clients.consumer(
+            base.group,
+            on_commit_failed=base.metrics.commit_failures.inc,
+            **group_properties(base.settings),
+            enable_partition_eof="true",
+        ),
         producer=producer,
         store=base.store,
         decoder=decoder_of(base.settings),

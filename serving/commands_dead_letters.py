@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,13 +11,13 @@ from rich.console import Console
 
 from config.settings import Settings
 from consumers.clients import BrokerUnavailable, KafkaClients, produce
-from consumers.dead_letters import PREFIX, SIZE_HEADER, origin_of, read_all
+from consumers.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms, read_all
 from consumers.records import Record
 from serving.command_options import command, command_group, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import plain
 
-_SHOWN_BYTES = 60
+REPLAY_HEADER = "alsobought-replay-of"  # where a record that was sent back first came from
 
 
 @command_group(
@@ -59,12 +60,13 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 def replay(settings: Settings, *, reason: str | None, topic: str | None, dry_run: bool) -> None:
     """Send dead letters back to where they came from, as they were; fix what made them dead first.
 
-    They stay on the dead-letter topic too. A record that went there twice (a crash came between) is sent once.
+    They stay on the dead-letter topic too, so choose by --reason and --topic what was not sent back yet. A record that
+    went there more than once (a crash came between, or it died again when it was sent back) is sent once.
     """
     set_up_logging(settings.log_format, settings.log_level)
     ours = {settings.purchases_topic, settings.catalog_topic, settings.requests_topic}
     clients = _clients(settings)
-    chosen: dict[tuple[str, int, int], Record] = {}
+    chosen: dict[str, tuple[str, Record]] = {}  # where it first came from -> topic, letter
     left: Counter[str] = Counter()
     for letter in read_all(clients, settings.dead_letters_topic):
         origin, about = origin_of(letter), _about(letter)
@@ -75,9 +77,9 @@ def replay(settings: Settings, *, reason: str | None, topic: str | None, dry_run
         elif SIZE_HEADER in letter.header_values():
             left["too large to be kept, their value is gone"] += 1
         else:
-            chosen[origin] = letter
+            chosen[_first_origin(letter)] = origin[0], letter
     if not dry_run:
-        _send(clients, list(chosen.items()))
+        _send(clients, chosen)
     said = "".join(f"; {count} left: {why}" for why, count in left.items())
     click.echo(f"{len(chosen)} dead letters {'would be ' if dry_run else ''}sent back{said}")
 
@@ -103,7 +105,14 @@ def _about(letter: Record) -> dict[str, Any]:
     }
 
 
-def _send(clients: KafkaClients, letters: list[tuple[tuple[str, int, int], Record]]) -> None:
+def _first_origin(letter: Record) -> str:
+    """Where the record was before it was ever sent back; the same however often that happened."""
+    sent_back = letter.header_values().get(REPLAY_HEADER)
+    topic, partition, offset = origin_of(letter)
+    return f"{topic}[{partition}]@{offset}" if sent_back is None else sent_back.decode("utf-8", "replace")
+
+
+def _send(clients: KafkaClients, letters: Mapping[str, tuple[str, Record]]) -> None:
     producer = clients.producer()
     failed: list[KafkaError] = []
 
@@ -111,9 +120,18 @@ def _send(clients: KafkaClients, letters: list[tuple[tuple[str, int, int], Recor
         if error is not None:
             failed.append(error)
 
-    for (topic, _, _), letter in letters:
-        headers = [header for header in letter.headers if not header[0].startswith(PREFIX)]
-        produce(producer, on_delivery=delivered, topic=topic, key=letter.key, value=letter.value, headers=headers)
+    for first_origin, (topic, letter) in letters.items():
+        headers = [header for header in letter.headers if not header[0].startswith((PREFIX, REPLAY_HEADER))]
+        headers.append((REPLAY_HEADER, first_origin.encode()))
+        produce(
+            producer,
+            on_delivery=delivered,
+            topic=topic,
+            key=letter.key,
+            value=letter.value,
+            headers=headers,
+            timestamp=original_timestamp_ms(letter),
+        )
     undelivered = producer.flush(60)
     if failed or undelivered:
         reason = failed[0].str() if failed else "no report within 60 s"

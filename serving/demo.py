@@ -30,6 +30,7 @@ _LEARN_S = 120.0
 _REPLY_S = 10.0
 _SHOWN_CUSTOMERS = 3
 _K = 6
+_NEW_ORDER = 2
 
 
 class _Stopped(Exception):
@@ -86,7 +87,7 @@ class _Show:
         chosen = _typical_customers(purchases)
         for profile in chosen:
             self.screen.answers(profile, self._last_titles(purchases, profile), self._offers(profile))
-        self._buy_one(chosen[0])
+        self._buy_something(chosen[0])
         self.screen.closing(
             broker=self.clients.bootstrap_servers,
             metrics=f"{self.service.url()}/metrics",
@@ -178,10 +179,10 @@ class _Show:
         bought = [item["product_id"] for p in purchases if p["profile_id"] == profile for item in p["items"]]
         return [self.shop.title(product_id) for product_id in list(dict.fromkeys(reversed(bought)))[:_K]]
 
-    def _buy_one(self, profile: str) -> None:
-        """Let a customer buy something of a group never bought from, and ask again: no training in between."""
+    def _buy_something(self, profile: str) -> None:
+        """Let a customer order from a group never bought from, and ask again: no training in between."""
         before = self._offers(profile)
-        product = self._something_new(before)
+        order = self._something_new(before)
         producer = self.clients.producer()
         stored = self._stored()
         self._send(
@@ -190,25 +191,22 @@ class _Show:
                 "event_id": "demo-just-now",
                 "profile_id": profile,
                 "occurred_at": datetime.now(UTC).isoformat(),
-                "items": [{"product_id": product, "quantity": 1}],
+                "items": [{"product_id": product, "quantity": 1} for product in order],
             },
         )
         producer.flush(10)
         self._until(lambda: self._stored() > stored, "store the purchase", _START_S)
-        self.screen.before_after(profile, self.shop.title(product), before, self._offers(profile))
+        bought = " and ".join(self.shop.title(product) for product in order)
+        self.screen.before_after(profile, bought, before, self._offers(profile))
 
-    def _something_new(self, before: Sequence[Offer]) -> str:
-        """A product that has nothing to do with what the customer is offered now."""
-        ids: dict[str, str] = {
-            self.shop.title(product["product_id"]): product["product_id"] for product in self.shop.catalog()
-        }
-        known = {
-            group for offer in before for title in (offer.title, *offer.because) for group in self._groups(ids, title)
-        }
-        return next((id_ for id_ in ids.values() if not self.shop.goes_with(id_) & known), next(iter(ids.values())))
-
-    def _groups(self, ids: dict[str, str], title: str) -> frozenset[str]:
-        return self.shop.goes_with(ids[title]) if title in ids else frozenset()
+    def _something_new(self, before: Sequence[Offer]) -> list[str]:
+        """Two products that have nothing to do with what the customer is offered now."""
+        ids = {str(product["title"]): str(product["product_id"]) for product in self.shop.catalog()}
+        titles = [title for offer in before for title in (offer.title, *offer.because)]
+        known = {group for title in titles if title in ids for group in self.shop.goes_with(ids[title])}
+        groups = self.shop.groups.values()
+        new = next((group for group in groups if group.name not in known), next(iter(groups)))
+        return list(new.products)[:_NEW_ORDER]
 
     def _kcat(self, profile: str) -> str:
         topic, replies = self.settings.requests_topic, self.settings.replies_topic

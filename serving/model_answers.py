@@ -5,6 +5,7 @@ comes out as an exception, and the recommender finds out whose request it was.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,9 @@ def recommended(model: LiveModel, cases: Sequence[Case], bought: Bought) -> list
         average=model.average_output,
         most=_MOST_REASONS,
     )
-    for i, case, rows, found, named in zip(able, chosen, allowed, ranked, reasons, strict=True):
-        items[i] = _items(model, found, named)
+    shown = _shown_scores(model, ranked)
+    for i, case, rows, found, scores, named in zip(able, chosen, allowed, ranked, shown, reasons, strict=True):
+        items[i] = _items(model, found, scores, named)
         if rows is not None and not len(rows) and _names_products(case):
             case.answer.degraded = "unknown_products"
     return items
@@ -126,10 +128,17 @@ def _why_no_page(case: Case) -> str:
     return "unknown_history" if len(case.bought) else "new_customer"
 
 
-def _items(model: LiveModel, found: Ranked, reasons: Sequence[Sequence[int]]) -> list[Item]:
+def _shown_scores(model: LiveModel, ranked: Sequence[Ranked]) -> list[list[float]]:
+    """What is shown for the scores of each; worked out for all at once, which costs a tenth."""
+    shown = display_scores(np.concatenate([found.scores for found in ranked]), model.snapshot.metadata.score_scale)
+    ends = accumulate((len(found.scores) for found in ranked), initial=0)
+    flat = shown.tolist()
+    return [flat[start:end] for start, end in pairwise(ends)]
+
+
+def _items(model: LiveModel, found: Ranked, scores: Sequence[float], reasons: Sequence[Sequence[int]]) -> list[Item]:
     """What was found, with its reasons; that it was bought before is none."""
     numbers = model.numbers
-    scores = display_scores(found.scores, model.snapshot.metadata.score_scale).tolist()
     return [
         Item(numbers[row], score, "recs", "item2vec", [numbers[reason] for reason in named if reason != row])
         for row, score, named in zip(found.rows.tolist(), scores, reasons, strict=True)
@@ -137,8 +146,8 @@ def _items(model: LiveModel, found: Ranked, reasons: Sequence[Sequence[int]]) ->
 
 
 def _like_page(model: LiveModel, case: Case, found: Ranked) -> list[Item]:
-    known = [number for number in dict.fromkeys(case.page) if len(model.rows_of(np.array([number])))]
-    reasons = known[:_MOST_REASONS]
+    known = (number for number in dict.fromkeys(case.page) if len(model.rows_of(np.array([number]))))
+    reasons = list(islice(known, _MOST_REASONS))
     return [
         Item(model.numbers[row], min(cosine, 1.0), "similar", "similar", reasons)
         for row, cosine in zip(found.rows.tolist(), found.scores.tolist(), strict=True)

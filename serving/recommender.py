@@ -48,6 +48,7 @@ class Recommender:
         self._timed = timed
         self._shelf = Shelf(store)
         self._popular: dict[str | None, Popular] = {}
+        self._most: dict[str | None, tuple[int, float]] = {}  # brand -> changes of the demand, what its best sells
         self._failed: set[str] = set()  # versions whose failure was said
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
@@ -69,6 +70,7 @@ class Recommender:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
         if self._shelf.changed(numbers):
             self._popular.clear()  # the kept orders lack what is back
+        self._most.clear()
 
     def _case(self, request: Request, histories: Histories, i: int) -> Case:
         bought = histories.products[histories.starts[i] : histories.starts[i + 1]].astype(np.int64)
@@ -164,8 +166,7 @@ class Recommender:
         if not len(numbers):
             return
         sales = self._demand.sales_order(numbers).astype(np.float64)
-        best = self._popular_of(case.request.brand_id).top(1)
-        most = max(float(self._demand.sales_order(best).max(initial=0)), 1.0)
+        most = self._most_sold(case.request.brand_id)
         ceiling = min((item.score for item in there), default=1.0)
         scores = (ceiling * np.minimum(sales / most, 1.0)).tolist()
         case.answer.items += [
@@ -182,6 +183,15 @@ class Recommender:
         if brand is not None and not self._shelf.knows_brand(brand):  # else anybody could fill the memory with names
             return NO_NUMBERS
         return self._popular_of(brand).top(count, excluded)
+
+    def _most_sold(self, brand_id: str | None) -> float:
+        """How much the brand's best seller sells, 1 at least; worked out once for each change of the demand."""
+        known = self._most.get(brand_id)
+        if known is None or known[0] != self._demand.changes:
+            best = self._popular_of(brand_id).top(1)
+            known = self._demand.changes, max(float(self._demand.sales_order(best).max(initial=0)), 1.0)
+            self._most[brand_id] = known
+        return known[1]
 
     def _popular_of(self, brand_id: str | None) -> Popular:
         popular = self._popular.get(brand_id)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from model.store import Store
 from serving.assembly import Base, Parts, assemble, topic_names
 from serving.http import HttpServer, Probes, start_http
 from serving.live_models import LiveModels
+from serving.logs import set_up_logging
 from serving.process import announced_in, exclusive, stop_signal
 
 log = structlog.get_logger(__name__)
@@ -139,7 +141,11 @@ class Service:
         )
 
     def _start_trainer(self, stack: ExitStack, parts: Parts) -> None:
-        trainer = TrainerProcess(self.settings, self.metrics)
+        trainer = TrainerProcess(
+            self.settings,
+            self.metrics,
+            partial(set_up_logging, self.settings.log_format, self.settings.log_level),
+        )
         stack.callback(trainer.stop)
         trainer.start()
         parts.worker.listeners = [*parts.worker.listeners, trainer]
@@ -150,9 +156,10 @@ class Service:
         log.info("running", role=self.settings.role, group=self.settings.group_id, data_dir=str(self.settings.data_dir))
 
         def leaving() -> bool:
-            if stopping():
+            leaves = stopping()
+            if leaves:
                 self.waiting_for = "the end: stopping"
-            return stopping()
+            return leaves
 
         self.parts.worker.run(leaving)
 

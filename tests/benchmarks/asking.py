@@ -1,6 +1,6 @@
 """Somebody who asks over Kafka: one request after the other, or thousands at a time.
 
-Knows the request's shape and one partition of the reply topic; whoever answers, the service or the echo, is asked alike.
+Knows the request's shape and one partition of the reply topic; whoever answers, service or echo, is asked alike.
 """
 
 import itertools

@@ -1,7 +1,8 @@
-"""How much of a bare consume does full ingest keep up with: decode, dedupe, SQLite with the offsets in one transaction?
+"""What share of a bare consume full ingest reaches: decode, dedupe, SQLite with the offsets in one transaction.
 
-Both read the same topic on the official broker with the same client settings, alternately, from its start to its end; the clock
-starts with the first batch, which is not counted. Between them, for the eye: consume and decode, nothing stored. Goal: 10 %.
+Both read the same topic on the official broker with the same client settings, alternately, from its start to its end;
+the clock starts with the first batch, which is not counted. Between them: consume and decode, nothing stored.
+Goal: 10 %.
 """
 
 import argparse
@@ -83,7 +84,9 @@ def main() -> None:
     figures.show(yardstick=BARE)
     what = "events/s", "events per CPU second"
     wall, cpu = (100 * figures.ratio(name, FULL, BARE) for name in what)
-    print(f"full ingest is {number(wall)} % of a bare consume by the clock, {number(cpu)} % by processor time; goal 10 %")
+    print(
+        f"full ingest is {number(wall)} % of a bare consume by the clock, {number(cpu)} % by processor time; goal 10 %"
+    )
     print(f"greatest memory of this process, broker not counted: {_peak_mb():.0f} MB")
 
 

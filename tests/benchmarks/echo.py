@@ -1,4 +1,4 @@
-"""The yardstick of the answers: a process that sends a reply of the right size back for every request and knows nothing.
+"""The yardstick of the answers: a process that knows nothing and sends a reply of the right size.
 
 It uses the service's own client settings, the same batches, and replies recorded from the service, so that size and
 compression are equal. `Echo` starts and ends it.
@@ -8,7 +8,7 @@ import multiprocessing
 import signal
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any, Self
+from typing import Self
 
 from confluent_kafka import TopicPartition
 
@@ -19,7 +19,9 @@ from consumers.deliveries import Span
 class Echo:
     """The process, running inside a `with`."""
 
-    def __init__(self, bootstrap: str, requests: Sequence[TopicPartition], replies: Sequence[bytes], batch: int) -> None:
+    def __init__(
+        self, bootstrap: str, requests: Sequence[TopicPartition], replies: Sequence[bytes], batch: int
+    ) -> None:
         spawn = multiprocessing.get_context("spawn")
         where = [(part.topic, part.partition) for part in requests]
         self._process = spawn.Process(target=answer, args=(bootstrap, where, list(replies), batch), daemon=True)
@@ -33,7 +35,7 @@ class Echo:
         self._process.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.join(10)
         if self._process.is_alive():

@@ -8,6 +8,7 @@ import contextlib
 import os
 import platform
 import re
+import signal
 import sqlite3
 import statistics
 import sys
@@ -35,9 +36,13 @@ def introduce(question: str, **sizes: object) -> None:
     versions = [f"{name} {metadata.version(name)}" for name in _PACKAGES]
     busy = psutil.cpu_percent(interval=1.0) / 100 * (psutil.cpu_count() or 1)
     print(question)
-    print(f"  when      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {busy:.1f} processors were busy before it began", end="")
+    print(
+        f"  when      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {busy:.1f} processors were busy before it began", end=""
+    )
     print(": NOISY, others were at work" if busy >= _BUSY else "")
-    print(f"  machine   {_processor()}, {psutil.cpu_count()} processors, {psutil.virtual_memory().total / 2**30:.0f} GiB")
+    print(
+        f"  machine   {_processor()}, {psutil.cpu_count()} processors, {psutil.virtual_memory().total / 2**30:.0f} GiB"
+    )
     print(f"  software  Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {', '.join(versions)},")
     print(f"            confluent-kafka {metadata.version('confluent-kafka')}, "
           f"librdkafka {confluent_kafka.libversion()[0]}, Apache Kafka {KAFKA_VERSION}")  # fmt: skip
@@ -75,7 +80,7 @@ class Figures:
     def show(self, *, yardstick: str) -> None:
         """A line for each of them and each thing measured: median (least … greatest), ratio to the yardstick."""
         rows = [
-            (what.replace("_", " "), who, number(self.median(what, who)), f"{number(min(rounds))} … {number(max(rounds))}",
+            (what, who, number(self.median(what, who)), f"{number(min(rounds))} … {number(max(rounds))}",
              f"{self.ratio(what, who, yardstick):.3f}")
             for what, measured in self.values.items() for who, rounds in measured.items()
         ]  # fmt: skip
@@ -108,6 +113,7 @@ def scratch() -> Iterator[Path]:
 @contextlib.contextmanager
 def java_broker(folder: Path) -> Iterator[JavaBroker]:
     """The official broker on a free port, its log in the folder."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started must end, too
     with JavaBroker(folder / "kafka") as broker:
         yield broker
 

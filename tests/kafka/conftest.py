@@ -2,8 +2,9 @@
 
 Brokers start when first needed, once per run. A kind that this machine cannot start is skipped with a line at the end
 that says what to install; where brokers are required (CI, --require-brokers, the kind named) its tests are errors.
-Topics, group and service of a test are its own, so tests may share a broker. `needs_real_broker` leaves the embedded one
-out; `needs_real_broker(one=True)` is for what takes long and is the same on every real broker: it runs on the first.
+Topics, group and service of a test are its own, so tests may share a broker. `needs_real_broker` leaves out the
+embedded one; `needs_real_broker(one=True)` is for what takes long and is the same on every real broker: it runs on the
+first.
 """
 
 import re
@@ -136,7 +137,6 @@ def topics(broker: Broker, prefix: str) -> Iterator[Topics]:
 @pytest.fixture
 def shop_topics(broker: Broker, prefix: str) -> Iterator[Callable[..., ShopTopics]]:
     """`shop_topics(partitions=6)` makes every topic that a service needs."""
-
     made: list[ShopTopics] = []
 
     def create(partitions: int = 6) -> ShopTopics:

@@ -1,7 +1,7 @@
 """A shop that goes on selling in the background while a test kills and moves its service.
 
-Seeded: the same shop buys the same things. Among the purchases are repeats of event ids, times out of order, customers who
-want to be forgotten and, where asked for, records that cannot be read.
+Seeded: the same shop buys the same things. Among the purchases are repeats of event ids, times out of order, customers
+who want to be forgotten and, where asked for, records that cannot be read.
 """
 
 import random

@@ -1,8 +1,8 @@
 """What the service ought to hold, worked out anew from the topic of purchases, and what its SQLite file does hold.
 
-Plain Python that shares no code with the service's own decoding and storing: records in, every customer's product ids in
-order of arrival out. An event id counts once in its partition, a product once in an event, a null value forgets; what is
-no purchase changes nothing.
+Plain Python that shares no code with the service's own decoding and storing: records in, every customer's product ids
+in order of arrival out. An event id counts once in its partition, a product once in an event, a null value forgets;
+what is no purchase changes nothing.
 """
 
 import json

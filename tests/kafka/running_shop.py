@@ -1,6 +1,7 @@
 """A shop with its topics, its client and a running service, for test modules whose tests share one.
 
-Everything it makes on the broker has a name of its own, so shops may share a broker. Each test uses customers of its own.
+Everything it makes on the broker has a name of its own, so shops may share a broker; tests that share a shop each use
+customers of their own.
 """
 
 import re
@@ -72,6 +73,9 @@ def running_shop(
     with ShopClient(broker) as client:
         try:
             yield RunningShop(broker, topics, service.start(), client)
+        except BaseException as problem:
+            problem.add_note(f"alsobought run, {role}: {service.log}\n{service.log_tail()}")
+            raise
         finally:
             service.kill()
     if broker.kind == "own":

@@ -62,7 +62,7 @@ class ShopTopics:
 class Service:
     """`folder` is its own; `settings` are more ALSOBOUGHT_* variables (their names may leave the prefix out).
 
-    `service.log` in the folder goes on over restarts; `data_dir` is `folder`/data.
+    `service.log` in the folder goes on over restarts; `data_dir` is `folder`/data; `program` is what Python runs.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Service:
             **topics.environment(),
             **{_variable(name): value for name, value in (settings or {}).items()},
         }
+        self.program = ["-m", "serving"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -110,7 +111,7 @@ class Service:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "serving", "run"],
+                [sys.executable, *self.program, "run"],
                 env=_clean_environment() | self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

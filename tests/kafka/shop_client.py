@@ -100,7 +100,7 @@ class ShopClient:
         return inbox.replies[correlation][0]
 
     def replies(self, reply_topic: str, *correlations: bytes) -> list[Read]:
-        """Every reply with one of these correlation ids that is in the topic now; one id twice is one reply too many."""
+        """Every reply with one of these correlation ids that is in the topic now: an id twice is one too many."""
         inbox = self._inbox(reply_topic)
         inbox.catch_up()
         return [reply for correlation in correlations for reply in inbox.replies[correlation]]

@@ -1,4 +1,4 @@
-"""Replies find their way back, in the headers of every family of clients; what has no way back is set aside, and said."""
+"""Replies find their way back, in the headers of every family of clients; what has no way back is set aside."""
 
 import json
 import time

@@ -53,7 +53,7 @@ def test_killed_between_the_commit_to_sqlite_and_the_one_to_kafka(broker, shop_t
     service = start_service(topics, role="worker", **STATIC)
     shop.send(topics.purchases, *load.purchases(300, seed=1))
 
-    at_kill = kill_once_stored(service, {number: 0 for number in range(6)})
+    at_kill = kill_once_stored(service, dict.fromkeys(range(6), 0))
     behind = committed(broker, group, topics.purchases)
     service.start()
     records = shop.read_all(topics.purchases)
@@ -68,7 +68,7 @@ def test_killed_in_the_middle_of_a_burst(shop_topics, start_service, shop):
     service = start_service(topics, role="worker", ingest_batch_records="3", **STATIC)
     shop.send(topics.purchases, *load.purchases(3000, seed=2))
 
-    at_kill = kill_once_stored(service, {number: 0 for number in range(6)})
+    at_kill = kill_once_stored(service, dict.fromkeys(range(6), 0))
     records = shop.read_all(topics.purchases)
     service.start()
     wait_until_stored(service, records)

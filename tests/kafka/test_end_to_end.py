@@ -39,7 +39,7 @@ def test_a_recommendation_names_the_purchases_that_speak_for_it(trained):
     answer = trained.ask_after(place, "gil", k=8)
 
     reasons = {item["product_id"]: item["because"][0] for item in answer["recommendations"] if item["because"]}
-    assert reasons == {name: "tea" for name in TEA_THINGS[1:]} | {name: "tent" for name in CAMPING_THINGS[1:]}
+    assert reasons == dict.fromkeys(TEA_THINGS[1:], "tea") | dict.fromkeys(CAMPING_THINGS[1:], "tent")
 
 
 def test_a_null_purchase_forgets_the_customer(trained):

@@ -43,7 +43,7 @@ POISON = {
     "a control character": (event(profile_id="c\x001"), "out_of_range"),
     "NaN bought": (item(quantity=float("nan")), "not_json"),
     "nothing bought": (item(quantity=0), "out_of_range"),
-    "infinitely many": (item(quantity=1).replace(b'"quantity": 1', b'"quantity": 1e999'), "wrong_type"),
+    "infinitely many": (item(quantity=1).replace(b'"quantity": 1', b'"quantity": 1e999'), "out_of_range"),
     "a price below 0": (item(price=-1), "out_of_range"),
     "another event": (event(event_type="refund"), "wrong_event_type"),
     "a phone and no key": (event(profile_id=None, phone="+49301234567"), "no_phone_hash_key"),
@@ -86,7 +86,7 @@ def test_every_kind_of_poison_is_set_aside_as_it_came_and_the_good_ones_around_i
 
 def test_dead_letters_are_counted_by_reason(running):
     name = f'alsobought_dead_letters_total{{reason="not_json",topic="{running.topics.purchases}"}}'
-    counted = ("alsobought_events_total{outcome=\"dead\"}", name)
+    counted = ('alsobought_events_total{outcome="dead"}', name)
     before = [running.service.metric(metric) for metric in counted]
     places = running.buy(Record(b"c-2", b"{"), Record(b"c-2", b"}"), purchase("c-2", "tea"))
     running.ask_after(places[-1], "c-2")
@@ -132,6 +132,7 @@ def test_a_request_without_a_reply_address_that_cannot_be_read_is_set_aside(runn
     assert running.reply({"profile_id": "c-6"}, shape=Shape.SPRING).json["profile_id"] == "c-6"
 
 
+@pytest.mark.needs_real_broker(one=True)
 def test_dead_letters_come_back_after_a_fix_and_are_counted_once(broker, tmp_path):
     with running_shop(broker, tmp_path, role="worker") as shop:
         by_phone = event(event_id="by-phone", profile_id=None, phone="+49 30 1234567")
@@ -142,8 +143,9 @@ def test_dead_letters_come_back_after_a_fix_and_are_counted_once(broker, tmp_pat
         shop.service.start()
 
         replay = ("dead-letters", "replay", "--reason", "no_phone_hash_key")
-        said = [run_command(shop.service, *replay) for _ in range(2)]  # twice: the event id keeps it from counting twice
-        eventually(lambda: shop.service.metric('alsobought_events_total{outcome="duplicate"}') == 1, "all has come back")
+        said = [run_command(shop.service, *replay) for _ in range(2)]  # the event id keeps it from counting twice
+        repeats = 'alsobought_events_total{outcome="duplicate"}'
+        eventually(lambda: shop.service.metric(repeats) == 1, "all has come back")
 
     assert [(code, text.strip()) for code, text in said] == [(0, "1 dead letters sent back")] * 2
     bought = oracle.stored(shop.service.database)

@@ -10,7 +10,6 @@ import pytest
 
 from tests.kafka import load, oracle
 from tests.kafka.brokers import eventually
-from tests.kafka.records import purchase
 from tests.kafka.shop_client import ShopClient
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
@@ -18,20 +17,27 @@ pytestmark = pytest.mark.needs_real_broker(one=True)
 CUSTOMERS = [f"c-{number}" for number in range(60)]
 PARTITIONS = 6
 CLASSIC = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+# A restore takes many fetches, and requests come with the first: one that did not wait for the others would be noticed.
+SMALL_FETCHES = {"fetch.message.max.bytes": "1000"}
 
 
 def start_worker(start_service, topics, name: str, protocol: str, **how):
-    quick = json.dumps(CLASSIC if protocol == "classic" else {})
-    settings = {"group_protocol": protocol, "kafka_properties": quick, "request_max_age_ms": "60000"}
+    properties = SMALL_FETCHES | (CLASSIC if protocol == "classic" else {})
+    settings = {"group_protocol": protocol, "kafka_properties": json.dumps(properties), "request_max_age_ms": "60000"}
     return start_service(topics, role="worker", name=name, **settings, **how)
+
+
+def sell(shop: ShopClient, topics, count: int, seed: int) -> None:
+    """Many small batches, as a shop sends them over a day."""
+    records = list(load.purchases(count, seed=seed))
+    for at in range(0, count, 20):
+        shop.send(topics.purchases, *records[at : at + 20])
 
 
 def owned(*services) -> list[int]:
     """How many partitions each of them owns, -1 while it restores one."""
     seen = [service.metrics() for service in services]
-    return [
-        -1 if now["alsobought_partitions_restoring"] else int(now["alsobought_partitions_owned"]) for now in seen
-    ]
+    return [-1 if now["alsobought_partitions_restoring"] else int(now["alsobought_partitions_owned"]) for now in seen]
 
 
 def wait_until_shared(*services) -> None:
@@ -73,13 +79,13 @@ def test_every_customer_is_answered_from_the_whole_history_whoever_comes_and_goe
     start_service, shop_topics, shop, protocol
 ):
     topics = shop_topics(PARTITIONS)
-    shop.send(topics.purchases, *load.purchases(600, seed=4))
+    sell(shop, topics, 600, seed=4)
     one = start_worker(start_service, topics, "one", protocol, wait=False)
     two = start_worker(start_service, topics, "two", protocol, wait=False)
     wait_until_shared(one, two)
     shared = answers(shop, topics, ask_all(shop, topics))
 
-    shop.send(topics.purchases, *load.purchases(300, seed=5))
+    sell(shop, topics, 300, seed=5)
     before = ask_all(shop, topics)
     code = one.stop()
     during = ask_all(shop, topics)
@@ -87,7 +93,7 @@ def test_every_customer_is_answered_from_the_whole_history_whoever_comes_and_goe
     left = answers(shop, topics, before | during)
     replied = len(shop.replies(topics.replies, *before, *during))
 
-    shop.send(topics.purchases, *load.purchases(300, seed=6))
+    sell(shop, topics, 300, seed=6)
     one.start()
     wait_until_shared(one, two)
     returned = answers(shop, topics, ask_all(shop, topics))
@@ -101,14 +107,14 @@ def test_every_customer_is_answered_from_the_whole_history_whoever_comes_and_goe
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_crashed_workers_customers_are_answered_by_the_other(start_service, shop_topics, shop, protocol):
     topics = shop_topics(PARTITIONS)
-    shop.send(topics.purchases, *load.purchases(600, seed=7))
+    sell(shop, topics, 600, seed=7)
     one = start_worker(start_service, topics, "one", protocol, wait=False)
     two = start_worker(start_service, topics, "two", protocol, wait=False)
     wait_until_shared(one, two)
 
     before = ask_all(shop, topics)
     two.kill()
-    shop.send(topics.purchases, *load.purchases(300, seed=8), *(purchase(name, "p-0") for name in CUSTOMERS))
+    sell(shop, topics, 300, seed=8)
     during = ask_all(shop, topics)
     found = answers(shop, topics, before | during)
     wait_until_shared(one)

@@ -1,4 +1,4 @@
-"""A small shop whose answers are plain to see: a store with customers of two disjoint interests, and a model learnt from it.
+"""A small shop whose answers are plain to see: customers of two disjoint interests, and a model learnt from them.
 
 Who buys tea things never buys camping things. The brands acme and zeta sell products of the same ids, to others. The
 model is learnt once per run; each test gets a copy of the folder.
@@ -19,7 +19,7 @@ from consumers.trainer import announcement_of, train_once
 from model.demand import Demand
 from model.purchases import LogRecord, Product, Purchase
 from model.reading import read_contents
-from model.snapshot import manifest_digest, read_about
+from model.snapshot import manifest_digest, read_about, versions
 from model.store import Store
 from serving.answers import Answer
 from serving.live_models import LiveModels
@@ -63,18 +63,21 @@ def learn(folder: Path, brand_id: str | None = None, *, full: bool = False) -> A
     return announcement_of(about, manifest_digest(settings.models_folder, about.version))
 
 
-def announcement(folder: Path, version: str) -> Announcement:
+def announcement(folder: Path, number: int) -> Announcement:
+    """What is announced of the version with this number."""
     models = small_settings(folder).models_folder
+    (version,) = [name for name in versions(models) if name.startswith(f"v{number}-")]
     return announcement_of(read_about(models, version), manifest_digest(models, version))
 
 
 def trained_folder(folder: Path) -> Path:
-    """A store with the everyday purchases, and one version learnt from it."""
+    """A store with the everyday purchases, and two versions learnt from it."""
     store = open_store(folder)
     store.apply([LogRecord(0, offset, order) for offset, order in enumerate(everyday_purchases())])
     store.list_products([Product("", "kettle", 20.0, 'Kettle "Ünique" <5 l>', "kitchen")], {})
     store.close()
     learn(folder)
+    learn(folder, full=True)
     return folder
 
 
@@ -141,8 +144,7 @@ def open_shop(folder: Path, *, with_model: bool = True) -> SmallShop:
     histories = read_contents(store.path).histories
     demand.add(histories.products, histories.times)
     if with_model:
-        (version,) = (path.name for path in (folder / "models").iterdir() if path.name.startswith("v1-"))
-        shop.serve(announcement(folder, version))
+        shop.serve(announcement(folder, 1))
     return shop
 
 

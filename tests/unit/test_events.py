@@ -315,7 +315,7 @@ any_headers = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     key=st.none() | st.binary(max_size=20),
     value=st.none() | st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()),
@@ -334,7 +334,7 @@ def test_any_bytes_are_a_purchase_or_a_wish_to_be_forgotten_or_are_refused(key, 
 ids = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=256)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     profile=ids,
     brand=st.just("") | ids,

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -135,7 +136,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
             for number, time_s in zip(histories.products.tolist(), histories.times.tolist(), strict=True)
         ]
         bounds = histories.starts.tolist()
-        return [named[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [named[start:end] for start, end in pairwise(bounds)]
 
     def teardown(self):
         if hasattr(self, "store"):
@@ -145,5 +146,5 @@ class StoreAgainstOracle(RuleBasedStateMachine):
 
 TestStoreAgainstOracle = StoreAgainstOracle.TestCase
 TestStoreAgainstOracle.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=20, stateful_step_count=16, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
