@@ -235,8 +235,8 @@ def _item_peers(products: int) -> dict[str, tuple[Maker, Sequence[float]]]:
     few = products > _MANY_ITEMS
     return {
         "item-kNN (BM25)": (item_knn_spread, (20, 100, 400)),
-        "EASE": (ease_spread, (500,) if few else (100, 300, 1000)),
-        "EASE-rn": (partial(ease_spread, by_size=True), (300, 1000) if few else (300, 800, 2000)),
+        "EASE": (ease_spread, (500,) if few else (100, 300, 1000, 2000)),
+        "EASE-rn": (partial(ease_spread, power=0.5), (600, 2000) if few else (600, 1600, 4000)),
     }
 
 

@@ -22,13 +22,14 @@ from model.index import ItemIndex
 from model.item2vec import Item2vec
 from model.metadata import About, Metadata, Products, SnapshotRefused, file_names, read_about
 from model.purchases import Product
-from model.ranking import ScoreScale, Scoring, owned, query_vectors, score_scale
+from model.ranking import ScoreScale, Scoring, owned, query_vectors, rank, score_scale
 from model.reading import Contents
 from model.snapshot import check_files, self_tests
 from model.snapshot_writing import Draft
 from model.training import Limits, Parent, Progress, Situation, TrainingParameters, rebuild_reason
 
 _SAMPLE_CUSTOMERS = 512
+_SHOWN = 10  # products of the answers that the shown score is scaled by
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,9 @@ def _scale(
     row_of_product = np.full(int(numbers.max()) + 1, -1, np.int64)
     row_of_product[numbers] = np.arange(len(numbers))
     history = owned(distinct(sample), row_of_product, scoring.recency)
-    return score_scale(index, query_vectors(model.vectors, history, scoring.scale))
+    queries = query_vectors(model.vectors, history, scoring.scale)
+    bought = [history.rows[mine] for mine in history.slices()]
+    return score_scale(rank(index, queries, [_SHOWN] * len(bought), bought))
 
 
 def _made_with() -> dict[str, str]:

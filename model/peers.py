@@ -109,10 +109,10 @@ def bestsellers(days: int | None) -> Learner:
     return learn
 
 
-def ease_spread(material: Material, regularisation: float, *, by_size: bool = False) -> Spread:
-    """EASE (Steck 2019), as published or with each customer at weight 1 / sqrt(products)."""
+def ease_spread(material: Material, regularisation: float, *, power: float = 0.0) -> Spread:
+    """EASE (Steck 2019), as published or with each customer at weight products ** -power."""
     columns, chosen = len(material.numbers), _most_bought(material)
-    votes = ease(material.sets, chosen, columns, regularisation, by_size=by_size)
+    votes = ease(material.sets, chosen, columns, regularisation, power=power)
 
     def spread(history: csr_matrix) -> NDArray[np.float32]:
         if len(chosen) == columns:

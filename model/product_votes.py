@@ -1,7 +1,7 @@
 """Votes of products for products: who bought this goes on to buy that, as a sparse table of the strongest votes.
 
 The table is cut from EASE (Steck 2019, arXiv:1905.03375): the closed-form linear model that predicts each product of a
-customer from the others. Each customer counts by 1 / sqrt(products), so that great buyers do not decide alone. Time
+customer from the others. Great buyers weigh less by product, so that they do not decide alone. Time
 grows with the cube of the products and memory with the square: beyond `most` the less bought ones neither give nor get
 votes.
 """
@@ -15,14 +15,14 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy shi
 
 from model.sentences import Sets
 
-_CUSTOMER_WEIGHT = 5.0  # only its ratio to the regularisation matters; this one suits regularisations of 100 to 1000
 
 
 @dataclass(frozen=True, slots=True)
 class VoteParameters:
     """How the table is learnt."""
 
-    regularisation: float = 800.0  # EASE's lambda; found by validation on shops of 4,000 to 12,000 products
+    regularisation: float = 1000.0  # EASE's lambda; found by validation on shops of 4,000 to 12,000 products
+    power: float = 0.25  # a customer weighs products ** -power: 0 is EASE as published, 0.5 the other extreme
     width: int = 100  # votes kept for each product
     most: int = 12_000  # products, the most bought ones
 
@@ -44,7 +44,7 @@ def learn_votes(sets: Sets, items: int, parameters: VoteParameters) -> ProductVo
     width = min(parameters.width, len(chosen))
     if not width:
         return ProductVotes(rows, weights)
-    votes = ease(sets, chosen, items, parameters.regularisation)
+    votes = ease(sets, chosen, items, parameters.regularisation, parameters.power)
     best = np.argpartition(-votes, width - 1, axis=1)[:, :width]
     strength = np.maximum(np.take_along_axis(votes, best, axis=1), 0.0)
     rows[chosen, :width] = np.where(strength > 0, chosen[best], 0)
@@ -53,16 +53,18 @@ def learn_votes(sets: Sets, items: int, parameters: VoteParameters) -> ProductVo
 
 
 def ease(
-    sets: Sets, chosen: NDArray[np.int64], items: int, regularisation: float, *, by_size: bool = True
+    sets: Sets, chosen: NDArray[np.int64], items: int, regularisation: float, power: float = 0.0
 ) -> NDArray[np.float32]:
     """float32 (n, n): EASE's whole matrix for the `chosen` rows, [i, j] = what i says for j, diagonal 0.
 
-    `by_size` gives each customer the weight 5 / sqrt(products); without it all weigh 1, which is EASE as published.
+    A customer's purchases are weighed by products ** -power, scaled so that the mean square weight of a purchase is 1:
+    a regularisation means about the same for every power.
     """
     bought = purchases_matrix(sets, chosen, items)
-    if by_size:
-        sizes = np.maximum(np.diff(bought.indptr), 1)
-        bought.data *= np.repeat(_CUSTOMER_WEIGHT / np.sqrt(sizes), np.diff(bought.indptr)).astype(np.float32)
+    sizes = np.diff(bought.indptr)
+    weights = np.maximum(sizes, 1.0) ** -power
+    weights /= np.sqrt((weights**2 @ sizes) / max(sizes.sum(), 1))
+    bought.data *= np.repeat(weights, sizes).astype(np.float32)
     gram = np.asfortranarray((bought.T @ bought).toarray(), np.float32)
     gram[np.diag_indices_from(gram)] += np.float32(regularisation)
     inverse = _inverse(gram)

@@ -215,13 +215,13 @@ class ScoreScale:
     spread: float = 1.0
 
 
-def score_scale(index: Searchable, queries: NDArray[np.float32], k: int = 10) -> ScoreScale:
-    """The scale on which the k-th best product of a typical query shows 0.5 and the best one 0.88."""
-    scores, _ = index.search(queries, k)
-    if not scores.size:
+def score_scale(ranked: Sequence[Ranked]) -> ScoreScale:
+    """The scale on which the last product of a typical answer shows 0.5 and its first one 0.88."""
+    answers = [found.scores for found in ranked if len(found.scores)]
+    if not answers:
         return ScoreScale()
-    centre = float(np.median(scores[:, -1]))
-    spread = float(np.median(scores[:, 0] - scores[:, -1])) / 2
+    centre = float(np.median([scores[-1] for scores in answers]))
+    spread = float(np.median([scores[0] - scores[-1] for scores in answers])) / 2
     return ScoreScale(centre, max(spread, 1e-3))
 
 

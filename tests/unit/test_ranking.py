@@ -187,10 +187,9 @@ def test_shown_scores_keep_the_order_between_zero_and_one():
     assert shown.max() <= 1
 
 
-def test_on_its_own_scale_the_kth_product_of_a_typical_query_shows_one_half(index):
-    scale = score_scale(index, some_queries(1), k=10)
-    (answer,) = rank(index, some_queries(1), [10], [NOTHING])
-    shown = display_scores(answer.scores, scale)
+def test_on_its_own_scale_the_last_product_of_a_typical_answer_shows_one_half(index):
+    (answer,) = rank(index, some_queries(1), [10], [np.array([3, 4])])
+    shown = display_scores(answer.scores, score_scale([answer]))
 
     assert (shown[0], shown[-1]) == (pytest.approx(1 / (1 + np.exp(-2))), pytest.approx(0.5))
 
@@ -198,7 +197,7 @@ def test_on_its_own_scale_the_kth_product_of_a_typical_query_shows_one_half(inde
 def test_a_catalogue_of_equals_has_a_scale_too():
     index = ItemIndex.build(np.zeros((5, 2), np.float32), np.zeros(5, np.float32))
 
-    assert score_scale(index, np.zeros((4, 2), np.float32)).spread > 0
+    assert score_scale(rank(index, np.zeros((4, 2), np.float32), [3] * 4, [NOTHING] * 4)).spread > 0
 
 
 def test_the_default_scoring_is_the_one_found_without_validation():
