@@ -127,11 +127,15 @@ class KafkaClients:
 
 
 class _SaidByUs(logging.Filter):
-    """Holds back lines of lost connections: `_on_error` is told of them too, and says them once, not each time."""
+    """Holds back lines that are said elsewhere, or mean nothing while all is well.
+
+    Of lost connections `_on_error` is told too, and says them once, not each time; for its producer id a new cluster lets
+    an idempotent producer wait a moment.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line may pass; librdkafka begins each with one word for its kind."""
-        return not record.getMessage().startswith(("FAIL ", "ERROR "))
+        return not record.getMessage().startswith(("FAIL ", "ERROR ", "GETPID "))
 
 
 _SAID_BY_US = _SaidByUs()

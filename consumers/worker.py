@@ -26,7 +26,7 @@ from model.store import Applied, Store
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1
 _CHORES_S = 1.0
-_TOPIC_CHECK_S = 60.0
+_TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
 _REACHABLE_S = 1.0
 

@@ -30,11 +30,11 @@ _LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
 class Weights:
     """How much each feature weighs; 0 spares the work for it. Defaults: learnt on four months of online_retail."""
 
-    affinity: float = 0.22
-    popularity: float = -0.18
+    affinity: float = 0.14
+    popularity: float = -0.23
     trend: float = 1.0
-    neighbours: float = 0.11
-    votes: float = 1.4
+    neighbours: float = 0.1
+    votes: float = 1.44
 
     def array(self) -> NDArray[np.float64]:
         """float64 (5,), in the order of FEATURES."""
