@@ -129,8 +129,8 @@ class KafkaClients:
 class _SaidByUs(logging.Filter):
     """Holds back lines that are said elsewhere, or mean nothing while all is well.
 
-    Of lost connections `_on_error` is told too, and says them once, not each time; for its producer id a new cluster lets
-    an idempotent producer wait a moment.
+    Of lost connections `_on_error` is told too, and says them once, not each time; for its producer id a new cluster
+    lets an idempotent producer wait a moment.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -5,6 +5,7 @@ offset is stored. A purchase read before a request is therefore always in its an
 feed lag tools, but for requests: these are committed once their replies are delivered.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _CHORES_S = 1.0
 _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
 _REACHABLE_S = 1.0
+_CLOSE_S = _FLUSH_S + 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +267,14 @@ class Worker:
         return self.producer.flush(left_s)
 
     def _leave(self) -> None:
+        """Leave the group: the revoke callback delivers and commits. A broker that is gone is not waited for."""
         self._leave_by_s = time.monotonic() + _FLUSH_S
-        self.consumer.close()  # runs the revoke callback, which delivers and commits
+        # librdkafka now and then waits for ever in close when the broker is gone (2.16.0: 1 of 12), hence the thread
+        closing = threading.Thread(target=self.consumer.close, name="leave-group", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+        if closing.is_alive():
+            log.warning("group_not_left", action=f"Kafka did not answer within {_CLOSE_S:.0f} s; leaving all the same")
         left = self._flush()
         if left:
             log.warning("replies_undelivered", count=left)

@@ -16,7 +16,6 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy shi
 from model.sentences import Sets
 
 
-
 @dataclass(frozen=True, slots=True)
 class VoteParameters:
     """How the table is learnt."""

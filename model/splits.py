@@ -62,8 +62,14 @@ def split(histories: Histories, cut: Cut, window: int = 0) -> Split:
     else:
         ends = int(histories.times.max(initial=0)) - round(window * cut.days * DAY_S)
         begins = ends - round(cut.days * DAY_S)
-        older, inside = histories.times <= begins, (histories.times > begins) & (histories.times <= ends)
+        return between(histories, begins, ends, repeat=cut.repeat)
     return _split(histories, older, inside, repeat=cut.repeat)
+
+
+def between(histories: Histories, begins_s: int, ends_s: int, *, repeat: bool = False) -> Split:
+    """Learn from what was bought until `begins_s`, test on what came then until `ends_s`."""
+    times = histories.times
+    return _split(histories, times <= begins_s, (times > begins_s) & (times <= ends_s), repeat=repeat)
 
 
 def lines_where(histories: Histories, kept: NDArray[np.bool_]) -> Histories:

@@ -1,0 +1,190 @@
+"""`alsobought evaluate`: how good the recommendations are on a shop's own purchases, beside other recommenders.
+
+In: a file of purchases, or the service's own database. Out: tables, JSON, or a page with plots. Nothing is written but
+that page, and no service needs to run.
+"""
+
+import importlib.util
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from config.settings import Settings
+from serving.command_options import command, settings_options
+from serving.logs import set_up_logging
+from serving.progress_display import ProgressDisplay
+
+_LEARNING = ("vector_size", "window", "negative", "ns_exponent", "alpha", "epochs", "subsample", "min_count", "seed")
+_FORWARD_MS = 86_400_000
+_EXTRA = ("implicit", "matplotlib")
+
+
+class NothingToJudge(Exception):
+    """Raised when the purchases leave nobody to test, or too little to learn from; the text says what to do."""
+
+
+@command(
+    example="""
+    alsobought evaluate orders.parquet --html evaluation.html
+    alsobought evaluate --data-dir /var/lib/alsobought --days 14 --no-peers
+    alsobought evaluate orders.csv.gz --last-order --parts votes --seeds 1
+    alsobought evaluate orders.parquet --replay
+    """
+)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--customer-column", default="customer_id", show_default=True, metavar="NAME", help="Who bought.")
+@click.option("--product-column", default="product_id", show_default=True, metavar="NAME", help="What was bought.")
+@click.option("--time-column", default="ts", show_default=True, metavar="NAME", help="When.")
+@click.option("--order-column", default="order_id", show_default=True, metavar="NAME", help="The order's id.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help="Of a window.")
+@click.option("--last-order", is_flag=True, help="Windows by each customer's orders instead of days.")
+@click.option("--windows", type=click.IntRange(1), default=2, show_default=True, help="Test windows, the newest first.")
+@click.option("--validation", type=click.IntRange(1), default=2, show_default=True, help="Windows before each of them.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of models that chance changes."
+)
+@click.option("--k", type=click.IntRange(1, 1000), default=10, show_default=True, help="Length of the lists.")
+@click.option("--repeat", is_flag=True, help="Count products that the customer had bought before, too.")
+@click.option("--parts", default="neighbours,votes", show_default=True, help="What helps item2vec; empty for nothing.")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="Other recommenders in the same table.")
+@click.option(
+    "--customers", type=click.IntRange(1), default=20_000, show_default=True, help="Tested at most, at random."
+)
+@click.option("--replay", is_flag=True, help="Compare ways to go on learning, slice by slice, instead.")
+@click.option("--slices", type=click.IntRange(2), default=8, show_default=True, help="Of a replay.")
+@click.option("--html", "page", type=click.Path(path_type=Path), metavar="PAGE", help="Write a page with plots.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; progress goes to standard error.")
+@settings_options(*_LEARNING)
+def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_json: bool, **options: Any) -> None:
+    """Compare recommenders on the purchases of FILE, CSV (also .gz) or Parquet, or of the data folder.
+
+    Every model learns from what precedes a window and is judged, over the whole catalogue, on what was then bought. All
+    settings are chosen on windows before the one that is tested.
+    """
+    set_up_logging(settings.log_format, settings.log_level)
+    _check_extra(options["peers"] and not options["replay"], page is not None)
+    from model.training import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
+
+    console = Console(stderr=as_json, highlight=False)
+    try:
+        with ProgressDisplay(console) as display:
+            result = _Evaluation(settings, options, display).run(file)
+    except TooLittleData as little:
+        raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
+    if page:
+        page.write_text(result.page(str(file or settings.data_dir)), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result.json(), indent=2))
+    else:
+        for table in result.drawn():
+            Console(highlight=False, width=None if console.is_interactive else 160).print(table)
+
+
+def _check_extra(peers: bool, plots: bool) -> None:
+    wanted = [name for name, needed in zip(_EXTRA, (peers, plots), strict=True) if needed]
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if missing:
+        raise click.UsageError(
+            f"{' and '.join(missing)} not installed: install alsobought[evaluate], or say --no-peers without --html"
+        )
+
+
+class _Evaluation:
+    """One call of the command."""
+
+    def __init__(self, settings: Settings, options: dict[str, Any], display: ProgressDisplay) -> None:
+        self._settings, self._options, self._display = settings, options, display
+
+    def run(self, file: Path | None) -> "_Result":
+        from model.contest import tables  # noqa: PLC0415 - see above
+        from model.replay import replay  # noqa: PLC0415 - see above
+
+        histories, keys = self._from_file(file) if file else self._from_database()
+        plan = self._plan()
+        if self._options["replay"]:
+            steps = replay(histories, keys, plan.recipe, slices=self._options["slices"], progress=self._display.show)
+            return _Result([], steps, plan.k)
+        found = list(tables(histories, keys, plan, self._display.show))
+        if not found:
+            raise NothingToJudge("no known customer bought anything to be tested in these windows: give more --days")
+        return _Result(found, [], plan.k)
+
+    def _plan(self) -> Any:
+        from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
+        from model.contest import PARTS, Plan  # noqa: PLC0415 - see above
+        from model.own_model import OwnRecipe  # noqa: PLC0415 - see above
+        from model.splits import Cut  # noqa: PLC0415 - see above
+
+        given = self._options
+        parts = tuple(part for part in given["parts"].replace(" ", "").split(",") if part)
+        if unknown := set(parts) - set(PARTS):
+            raise click.UsageError(f"--parts {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
+        recipe = recipe_of(self._settings)
+        return Plan(
+            cut=Cut(None if given["last_order"] else given["days"], given["repeat"]),
+            windows=given["windows"],
+            validation=given["validation"],
+            seeds=given["seeds"],
+            k=given["k"],
+            parts=parts,
+            peers=given["peers"],
+            most_customers=given["customers"],
+            recipe=OwnRecipe(parameters=recipe.parameters, scoring=recipe.scoring),
+        )
+
+    def _from_file(self, file: Path) -> tuple[Any, list[str]]:
+        from consumers.file_histories import numbered  # noqa: PLC0415 - see above
+        from consumers.purchase_files import Columns, open_purchases  # noqa: PLC0415 - see above
+
+        columns = Columns(
+            **{name: self._options[f"{name}_column"] for name in ("customer", "product", "time", "order")}
+        )
+        latest_ms = int(time.time() * 1000) + _FORWARD_MS
+        with open_purchases(file, columns, latest_ms=latest_ms, progress=self._display.show) as purchases:
+            found = numbered(purchases)
+        if not len(found.histories.products):
+            raise NothingToJudge(f"{file} has no usable purchases; `alsobought import --dry-run` says why")
+        return found.histories, found.keys
+
+    def _from_database(self) -> tuple[Any, list[str]]:
+        from consumers.training import DATABASE  # noqa: PLC0415 - see above
+        from model.reading import read_contents  # noqa: PLC0415 - see above
+
+        database = self._settings.data_dir / DATABASE
+        contents = read_contents(database)
+        if not len(contents.histories.products):
+            raise NothingToJudge(f"{database} holds no purchases yet; name a FILE instead")
+        return contents.histories, [product.key for product in contents.products]
+
+
+class _Result:
+    """What was found, in its three forms."""
+
+    def __init__(self, tables: list[Any], steps: list[Any], k: int) -> None:
+        from model.replay import summaries  # noqa: PLC0415 - see above
+
+        self._tables, self._steps, self._k = tables, steps, k
+        self._summaries = summaries(steps)
+
+    def drawn(self) -> list[Any]:
+        from serving.evaluation_report import terminal_replay, terminal_table  # noqa: PLC0415 - see above
+
+        if self._summaries:
+            return [terminal_replay(self._summaries)]
+        return [terminal_table(table, self._k) for table in self._tables]
+
+    def json(self) -> dict[str, Any]:
+        from serving.evaluation_report import as_json  # noqa: PLC0415 - see above
+
+        return as_json(self._tables, self._steps, self._summaries)
+
+    def page(self, source: str) -> str:
+        from serving.evaluation_plots import plots  # noqa: PLC0415 - see above
+        from serving.evaluation_report import page  # noqa: PLC0415 - see above
+
+        heading = f"Recommendations judged on {source}"
+        return page(heading, self._tables, self._summaries, plots(self._tables, self._steps), self._k)
