@@ -81,9 +81,9 @@ class ItemIndex:
 class SimilarItems:
     """Products that go with a product: bought in the same company as it, or next to it.
 
-    Each item is a point (cosine with its IN vector) + 2 (cosine with its OUT vector, less the mean of all), divided by 3.
-    On real purchases either cosine would do; in a small shop IN vectors alone say next to nothing, and the sum of both says
-    more than the second (tests/benchmarks/bench_similar.py).
+    An item's score is (cosine with its IN vector + 2 * cosine with its OUT vector, less the mean of all) / 3. On real
+    purchases either cosine would do; in a small shop the first says next to nothing, and both together say more than
+    the second (tests/benchmarks/bench_similar.py).
     """
 
     def __init__(self, vectors: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:

@@ -1,7 +1,7 @@
 """Which vectors say best what goes with a product? The made-up shop knows: its products belong to groups.
 
-Printed is the share of the five most similar products that share a group with the product, for cosines of IN vectors, of OUT
-vectors, from IN to OUT, and for the sum that the service uses.
+Printed is the share of the five most similar products that share a group with the product, for cosines of IN vectors,
+of OUT vectors, from IN to OUT, and for the sum that the service uses.
 """
 
 from collections import defaultdict
