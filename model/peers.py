@@ -4,7 +4,9 @@ A peer learns from `Material` and gives scores for customers; `recommend` ranks 
 is an extra of the project and is imported when it is used. Everything is learnt with one thread and a seed.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,10 +128,9 @@ def ease_spread(material: Material, regularisation: float, *, power: float = 0.0
 
 def item_knn_spread(material: Material, neighbours: float, *, kind: str = "BM25") -> Spread:
     """The item-item nearest neighbours of implicit: BM25, TFIDF or Cosine."""
-    from implicit import nearest_neighbours  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, untyped
-
-    model = getattr(nearest_neighbours, f"{kind}Recommender")(K=int(neighbours), num_threads=1)
-    model.fit(material.matrix(), show_progress=False)
+    with _implicit() as implicit:
+        model = getattr(implicit.nearest_neighbours, f"{kind}Recommender")(K=int(neighbours), num_threads=1)
+        model.fit(material.matrix(), show_progress=False)
     similar = model.similarity.T.tocsr().astype(np.float32)
     return lambda history: np.asarray((history @ similar).toarray(), np.float32)
 
@@ -138,14 +139,11 @@ def als(factors: int = 64) -> Learner:
     """Weighted matrix factorisation, by implicit."""
 
     def learn(material: Material, seed: int) -> Scorer:
-        from implicit.als import (  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, untyped
-            AlternatingLeastSquares,
-        )
-
-        model = AlternatingLeastSquares(
-            factors=factors, regularization=0.05, alpha=1.0, iterations=15, num_threads=1, random_state=seed
-        )
-        return _factors(model, material)
+        with _implicit() as implicit:
+            model = implicit.als.AlternatingLeastSquares(
+                factors=factors, regularization=0.05, alpha=1.0, iterations=15, num_threads=1, random_state=seed
+            )
+            return _factors(model, material)
 
     return learn
 
@@ -154,12 +152,11 @@ def bpr(factors: int = 64) -> Learner:
     """Bayesian personalised ranking, by implicit."""
 
     def learn(material: Material, seed: int) -> Scorer:
-        from implicit.bpr import (  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, untyped
-            BayesianPersonalizedRanking,
-        )
-
-        model = BayesianPersonalizedRanking(factors=factors, iterations=100, num_threads=1, random_state=seed)
-        return _factors(model, material)
+        with _implicit() as implicit:
+            model = implicit.bpr.BayesianPersonalizedRanking(
+                factors=factors, iterations=100, num_threads=1, random_state=seed
+            )
+            return _factors(model, material)
 
     return learn
 
@@ -168,6 +165,18 @@ def _factors(model: Any, material: Material) -> Scorer:
     model.fit(material.matrix(), show_progress=False)
     customers, products = np.asarray(model.user_factors), np.asarray(model.item_factors)
     return lambda positions: customers[positions] @ products.T
+
+
+@contextmanager
+def _implicit() -> Iterator[Any]:
+    """The library, an extra and untyped, with its warnings off: it warns of its own conversions and of OpenBLAS."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import implicit.als  # type: ignore[import-untyped]  # noqa: PLC0415
+        import implicit.bpr  # type: ignore[import-untyped]  # noqa: PLC0415
+        import implicit.nearest_neighbours  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        yield implicit
 
 
 def plain_item2vec(material: Material, seed: int) -> Scorer:

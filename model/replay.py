@@ -44,6 +44,8 @@ class _Learner:
 
     schedule: str
     recipe: OwnRecipe
+    limits: Limits
+    increment: UpdateParameters
     model: Item2vec | None = None
     votes: ProductVotes | None = None
     learnt: NDArray[np.int64] | None = None  # lines by customer number
@@ -69,7 +71,8 @@ class _Learner:
         assert self.model is not None, "an increment needs a model"
         assert self.learnt is not None, "an increment needs to know what was learnt"
         new = not_yet_learnt(histories, self.learnt)
-        increment = UpdateParameters() if self.schedule != "update" else replace(UpdateParameters(), replay=0)
+        replayed = {"update": 0, "update with replay": max(self.increment.replay, 3)}
+        increment = replace(self.increment, replay=replayed.get(self.schedule, self.increment.replay))
         self.model = item2vec.update(self.model, new, histories, keys, self.recipe.parameters, increment=increment)
 
     def _must_rebuild(self, histories: Histories, now_s: float) -> bool:
@@ -84,7 +87,7 @@ class _Learner:
             customers_erased=0,
         )
         # A slice is weeks long: the limit of age, which is for the wall clock, would always ask for a full training.
-        return rebuild_reason(self.parent, situation, Limits(age_s=float("inf"))) is not None
+        return rebuild_reason(self.parent, situation, replace(self.limits, age_s=float("inf"))) is not None
 
     def _remember(self, histories: Histories, now_s: float, kind: str) -> None:
         assert self.model is not None, "something was learnt"
@@ -109,15 +112,19 @@ def replay(
     *,
     slices: int = 8,
     schedules: Sequence[str] = SCHEDULES,
+    limits: Limits | None = None,
+    increment: UpdateParameters | None = None,
     progress: Progress = silent,
 ) -> list[Step]:
     """Learn the first of slices + 1 equal spans of time, then test each next one before learning it.
 
-    Raises `TooLittleData` when the first span is too small to learn from.
+    `limits` and `increment` are those of the schedule that ships. Raises `TooLittleData` when the first span is too
+    small to learn from.
     """
     begin, end = int(histories.times.min()), int(histories.times.max())
     bounds = np.linspace(begin, end, slices + 2).astype(np.int64)[1:]
-    learners = [_Learner(schedule, recipe) for schedule in schedules]
+    shipped = limits or Limits(), increment or UpdateParameters()
+    learners = [_Learner(schedule, recipe, *shipped) for schedule in schedules]
     steps = []
     for at in range(slices):
         split = between(histories, int(bounds[at]), int(bounds[at + 1]))

@@ -1,0 +1,112 @@
+"""Neighbours: who is near, what they newly bought, and how a purchase changes it without any training."""
+
+import numpy as np
+import pytest
+
+from model.histories import Histories
+from model.neighbours import FirstPurchases, NeighbourParameters, Neighbours, first_purchases
+
+DAY_S = 86_400
+NOW_S = 100 * DAY_S
+EAST, WEST = np.array([1.0, 0.0], np.float32), np.array([-1.0, 0.0], np.float32)
+
+
+def firsts(*customers):
+    """Each customer is a list of (row, days ago)."""
+    return FirstPurchases(
+        np.concatenate(([0], np.cumsum([len(lines) for lines in customers]))).astype(np.int64),
+        np.array([row for lines in customers for row, _ in lines], np.int64),
+        np.array([NOW_S - ago * DAY_S for lines in customers for _, ago in lines], np.int64),
+    )
+
+
+def neighbours(**parameters):
+    made = Neighbours(np.zeros(2, np.float32), 10, NeighbourParameters(**parameters))
+    made.begin(NOW_S)
+    return made
+
+
+def votes(made, customer, vector):
+    weights, slots = made.nearest(np.array([customer]), vector[None])
+    rows, counts = made.purchases_of(weights[0], slots[0])
+    return np.bincount(rows, counts, minlength=10)
+
+
+def test_what_the_nearest_bought_counts_and_what_others_bought_does_not():
+    made = neighbours()
+    made.put(np.array([1, 2]), np.stack((EAST, WEST)), firsts([(3, 0)], [(4, 0)]))
+
+    found = votes(made, 9, EAST)
+
+    assert found[3] == pytest.approx(1.0)
+    assert found[4] == 0
+
+
+def test_a_customer_is_no_neighbour_of_itself():
+    made = neighbours()
+    made.put(np.array([1]), EAST[None], firsts([(3, 0)]))
+
+    assert votes(made, 1, EAST).sum() == 0
+
+
+def test_older_purchases_count_less():
+    made = neighbours(decay_days=15)
+    made.put(np.array([1]), EAST[None], firsts([(3, 15), (4, 0)]))
+
+    found = votes(made, 9, EAST)
+
+    assert found[3] == pytest.approx(found[4] / np.e)
+
+
+def test_putting_a_customer_again_replaces_what_was_known():
+    made = neighbours()
+    made.put(np.array([1]), EAST[None], firsts([(3, 0)]))
+    made.put(np.array([1]), EAST[None], firsts([(5, 0)]))
+
+    assert len(made) == 1
+    assert np.flatnonzero(votes(made, 9, EAST)).tolist() == [5]
+    assert made.everyones(np.array([3, 5])) == pytest.approx([0, 1])
+
+
+def test_purchases_are_forgotten_when_they_are_too_old():
+    made = neighbours(days=30)
+    made.put(np.array([1, 2]), np.stack((EAST, EAST)), firsts([(3, 29)], [(4, 29), (5, 0)]))
+    made.begin(NOW_S + 5 * DAY_S)
+
+    assert len(made) == 1
+    assert np.flatnonzero(votes(made, 9, EAST)).tolist() == [5]
+
+
+def test_a_free_place_is_used_again():
+    made = neighbours()
+    made.put(np.array([1, 2]), np.stack((EAST, WEST)), firsts([(3, 0)], [(4, 0)]))
+    made.remove(1)
+    made.put(np.array([3]), EAST[None], firsts([(6, 0)]))
+
+    assert len(made) == 2
+    assert np.flatnonzero(votes(made, 9, EAST)).tolist() == [6]
+
+
+def test_a_full_index_keeps_those_who_bought_last():
+    made = neighbours(most=2)
+    made.put(np.array([1, 2, 3]), np.stack((EAST, EAST, EAST)), firsts([(3, 9)], [(4, 1)], [(5, 0)]))
+
+    assert np.flatnonzero(votes(made, 9, EAST)).tolist() == [4, 5]
+
+
+def test_an_empty_index_has_no_votes():
+    assert votes(neighbours(), 9, EAST).sum() == 0
+
+
+def test_only_the_first_purchase_of_a_product_is_new():
+    bought = Histories(
+        np.array([1], np.uint32),
+        np.array([0, 4], np.int64),
+        np.array([1, 2, 1, 7], np.uint32),
+        np.array([10, 50, 60, 70], np.uint32),
+    )
+
+    found = first_purchases(bought, np.array([-1, 0, 1]), since_s=40)
+
+    assert found.rows.tolist() == [1]
+    assert found.times.tolist() == [50]
