@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from consumers.announcements import Announcement, UnreadableAnnouncement, read_announcement
 from consumers.clients import watermarks
@@ -79,6 +79,7 @@ class Broadcasts:
     models: str
     on_announced: Callable[[str, Announcement | None], None]
     on_catalogue: Callable[[Sequence[int]], None]
+    _lost_place: bool = False
     _ends: dict[int, int] = field(default_factory=dict)  # partition of models -> offset that is not yet reached
     _announced: dict[str, Announcement | None] = field(default_factory=dict)
 
@@ -105,6 +106,8 @@ class Broadcasts:
 
     def turn(self) -> None:
         """Take what has come, without waiting."""
+        if self._lost_place:
+            self._start_again()
         records, errors = sorted_out(self.consumer.consume(_AT_ONCE, 0))
         listed = [record for record in records if record.topic == self.catalog]
         for record in records:
@@ -118,6 +121,14 @@ class Broadcasts:
             announced, self._announced = self._announced, {}
             for brand, announcement in announced.items():
                 self.on_announced(brand, announcement)
+
+    def _start_again(self) -> None:
+        """Assign anew: a seek is refused once the client has stopped to fetch for want of an offset."""
+        try:
+            self.start()
+            self._lost_place = False
+        except KafkaException as error:  # the next turn tries again
+            log.warning("kafka_read_error", topic=self.models, code=error.args[0].name(), error=error.args[0].str())
 
     def _read_announcement(self, record: Record) -> None:
         problem = ""
@@ -140,8 +151,7 @@ class Broadcasts:
             if error.topic == self.models:  # records below the end may have been compacted away
                 self._ends.pop(error.partition, None)
         elif error.is_out_of_range:
-            low, _ = watermarks(self.consumer, error.topic, error.partition)
-            self.consumer.seek(TopicPartition(error.topic, error.partition, low))
+            self._lost_place = True
         else:
             log.warning("kafka_read_error", topic=error.topic, code=error.name, error=error.text)
 

@@ -103,21 +103,34 @@ class Partitions:
         """Look whether the topic of purchases was made anew; when it was, begin it again. True when it was."""
         if not self._look_at_topic():
             return False
-        for topic, number in sorted(self.owned):
-            if topic == self.purchases:
-                self.place_again(consumer, number)
+        self.place_again(consumer, [TopicPartition(self.purchases, number) for number in self._owned_numbers()])
         return True
 
-    def place_again(self, consumer: Consumer, partition: int, topic: str | None = None) -> None:
-        """Find the start of a partition that must be read elsewhere: its records are gone, or it is another log."""
-        part = TopicPartition(topic or self.purchases, partition)
+    def place_again(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        """Find the start of partitions that must be read elsewhere: their records are gone, or it is another log.
+
+        They are assigned anew: a seek is refused once the client has stopped to fetch for want of an offset.
+        """
         try:
-            self._place(consumer, part)
-            consumer.seek(part)
+            for part in parts:
+                self._place(consumer, part)
+            self._assign_again(consumer, parts)
         except KafkaException as error:
             raise _explained(error) from error
         self._tell_if_restarted()
         self._pause_or_resume(consumer)
+
+    def _assign_again(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        moved = {(part.topic, part.partition) for part in parts}
+        if self.incremental:
+            consumer.incremental_unassign([TopicPartition(*key) for key in moved])
+            consumer.incremental_assign(parts)
+            return
+        others = consumer.position([TopicPartition(*key) for key in self.owned - moved])
+        for part in others:
+            if part.offset < 0:  # nothing of it was read yet
+                self._place(consumer, part)
+        consumer.assign([*others, *parts])
 
     def _look_at_topic(self) -> bool:
         """Whether the topic is another one than when it was last looked at."""

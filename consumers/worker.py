@@ -154,7 +154,7 @@ class Worker:
                 self.partitions.reached(self.consumer, error.partition, error.offset, at_end=True)
         elif error.is_out_of_range and mine:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
-            self.partitions.place_again(self.consumer, error.partition, error.topic)
+            self.partitions.place_again(self.consumer, [TopicPartition(error.topic, error.partition)])
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
         else:

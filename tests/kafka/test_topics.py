@@ -1,5 +1,8 @@
 """The topics a service finds: made when missing, refused when they do not fit, told from others of the same name."""
 
+import os
+import signal
+
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import ConfigResource, ResourceType
@@ -11,7 +14,7 @@ from tests.kafka.running_shop import make_topics, named_topics, running_shop
 from tests.kafka.service import Service
 from tests.kafka.shop_client import ShopClient
 
-# It looks once a minute whether the topic is still the same one: too long to wait for here.
+# It looks every 15 s whether the topic is still the same one: too long to wait for here.
 _OFTEN = "import consumers.worker; consumers.worker._TOPIC_CHECK_S = 1"
 LOOKS_OFTEN = ["-c", f"{_OFTEN}; from serving.command_line import main; main()"]
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -164,3 +167,31 @@ def test_history_that_the_broker_loses_under_a_slow_worker_is_said_and_gone_past
     assert [read.offset for read in left] == list(range(20, 50))
     assert oracle.stored(service.database) == oracle.expected(left)
     assert service.metric("alsobought_history_lost_records_total") == 20
+
+
+@pytest.mark.needs_real_broker(one=True)
+def test_a_shorter_topic_made_anew_while_it_runs_is_read_from_its_start_at_once(broker, tmp_path):
+    with running_shop(broker, tmp_path, partitions=1) as shop:
+        shop.ask_after(shop.buy(*(purchase("c-1", f"old-{number}") for number in range(5)))[-1], "c-1")
+        recreate(broker, shop.topics.purchases, 1)
+        shop.buy(purchase("c-1", "new"))
+        eventually(lambda: oracle.stored(shop.service.database) == {"c-1": ["new"]}, "the new topic is stored whole", 30)
+        shop.ask_after(shop.buy(purchase("c-1", "newer"))[0], "c-1")
+
+    assert oracle.stored(shop.service.database) == {"c-1": ["new", "newer"]}
+
+
+@pytest.mark.needs_real_broker(one=True)
+def test_records_deleted_before_a_worker_that_stood_still_could_read_them_are_gone_past(broker, tmp_path):
+    with running_shop(broker, tmp_path, partitions=1) as shop:
+        shop.ask_after(shop.buy(purchase("c-1", "tea"))[0], "c-1")
+        os.kill(shop.service.process.pid, signal.SIGSTOP)
+        shop.buy(purchase("c-1", "gone"), purchase("c-1", "cup"))
+        admin = broker.admin
+        for done in admin.delete_records([TopicPartition(shop.topics.purchases, 0, 3)], request_timeout=10).values():
+            done.result()
+        os.kill(shop.service.process.pid, signal.SIGCONT)
+        shop.ask_after(shop.buy(purchase("c-1", "pot"))[0], "c-1")
+
+    stored = oracle.stored(shop.service.database)["c-1"]
+    assert (stored[0], stored[-1]) == ("tea", "pot")

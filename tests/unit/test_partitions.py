@@ -18,7 +18,7 @@ class FakeConsumer:
     def __init__(self):
         self.ends = {}
         self.commits = {}
-        self.assigned, self.paused, self.sought = [], set(), []
+        self.assigned, self.paused, self.positions = [], set(), {}
         self.failing = None
 
     def get_watermark_offsets(self, part, **_):
@@ -37,8 +37,9 @@ class FakeConsumer:
     def incremental_unassign(self, parts):
         self.assigned = [part for part in self.assigned if part[:2] not in {(p.topic, p.partition) for p in parts}]
 
-    def seek(self, part):
-        self.sought.append((part.topic, part.partition, part.offset))
+    def position(self, parts):
+        at = {(p.topic, p.partition): self.positions.get((p.topic, p.partition), -1001) for p in parts}
+        return [TopicPartition(*key, offset) for key, offset in at.items()]
 
     def pause(self, parts):
         self.paused |= {(part.topic, part.partition) for part in parts}
@@ -171,7 +172,8 @@ def test_a_topic_made_anew_is_read_from_its_start(partitions, consumer, store):
 
     found = partitions.check_topic_id(consumer)
 
-    assert (found, partitions.told, consumer.sought) == (True, ["id-2"], [("purchases", 0, 0)])
+    assert (found, partitions.told) == (True, ["id-2"])
+    assert sorted(consumer.assigned) == [("purchases", 0, 0), ("requests", 0, 0)]
     assert consumer.paused == {("requests", 0)}
     assert len(store.histories(["ada"]).products) == 0
 
@@ -207,10 +209,11 @@ def test_requests_begin_where_the_group_left_off_else_at_the_oldest(partitions, 
 def test_out_of_range_requests_go_on_at_the_oldest(partitions, consumer):
     partitions.on_assign(consumer, parts(0))
     consumer.ends["requests", 0] = (30, 90)
+    consumer.positions["purchases", 0] = 12
 
-    partitions.place_again(consumer, 0, "requests")
+    partitions.place_again(consumer, [TopicPartition("requests", 0)])
 
-    assert consumer.sought == [("requests", 0, 30)]
+    assert sorted(consumer.assigned) == [("purchases", 0, 12), ("requests", 0, 30)]
 
 
 def test_what_was_given_back_is_neither_answered_nor_owned(partitions, consumer, store):
