@@ -118,7 +118,7 @@ class KafkaClients:
             self._said[error.code()] = now
             log.warning("kafka_error", code=error.name(), error=error.str(), hint=hint or None)
 
-    def unavailable(self, doing: str, asked: AdminClient | Consumer | None = None) -> BrokerUnavailable:
+    def unavailable(self, doing: str, asked: AdminClient | Consumer | Producer | None = None) -> BrokerUnavailable:
         """The error for a cluster that did not answer, with what is known of the cause; `asked` is asked for it."""
         if asked is not None:
             asked.poll(0)  # errors wait in the client's queue until somebody polls

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 _FIRST_WAIT_S = 30.0  # without a model nobody wants to wait for train_max_wait_s
 _SETTLE_S = 30.0
+_RETRY_S = 60.0
 _SETTLED_SHARE = 0.02  # of all events: while a check brings more, a bulk import is going on
 
 
@@ -16,6 +17,7 @@ class Due:
     learnt_events: int = 0  # at the last attempt
     learnt_at_s: float = 0.0
     has_model: bool = False
+    _not_before_s: float = 0.0
     _seen: int = 0
     _busy_since_s: float | None = None
 
@@ -25,6 +27,8 @@ class Due:
         new = events - self.learnt_events
         if new < 0:  # another topic, or a rebuilt file
             self.learnt_events, new = 0, events
+        if now_s < self._not_before_s:
+            return False
         wait_s = self.max_wait_s if self.has_model else min(self.max_wait_s, _FIRST_WAIT_S)
         if new < self.min_new_events and (not new or now_s - self.learnt_at_s < wait_s):
             return False
@@ -39,3 +43,8 @@ class Due:
         """Learning was tried with this many events."""
         self.learnt_events, self.learnt_at_s = events, now_s
         self.has_model = self.has_model or has_model
+
+    def failed(self, learnt_events: int, now_s: float) -> None:
+        """The attempt failed for no lack of purchases: what was new stays new, to be tried again in a minute."""
+        self.learnt_events = learnt_events
+        self._not_before_s = now_s + _RETRY_S

@@ -87,6 +87,7 @@ class Topics:
     _topic_ids: dict[str, str] = field(default_factory=dict)  # as they were last told
     _counts: Mapping[str, int] = field(default_factory=dict)  # partitions of every topic, as they were last told
     _counts_at_s: float = -_ASK_AGAIN_S
+    _said: str = ""  # what no longer fitted when it was last looked at
 
     @property
     def admin(self) -> AdminClient:
@@ -144,10 +145,11 @@ class Topics:
         return purchases
 
     def check_again(self) -> None:
-        """Look at the partition counts while running: a topic that is gone, or has more partitions, is said."""
+        """Look at the partition counts while running: a topic that is gone, or has more partitions, is said, once."""
         message = self._what_no_longer_fits()
-        if message:
+        if message and message != self._said:
             log.error("topics_no_longer_fit", message=message)
+        self._said = message
 
     def _what_no_longer_fits(self) -> str:
         try:

@@ -26,7 +26,7 @@ from consumers.training import DATABASE, announcement_of, train_once
 from model.metadata import About, SnapshotRefused, read_about, versions
 from model.reading import Watermark, read_watermark
 from model.schema import StoreUnavailable
-from model.snapshot import manifest_digest
+from model.snapshot import check_files, manifest_digest
 from model.training import TooLittleData
 
 __all__ = ["DATABASE", "Trainer", "TrainerProcess", "train_once"]
@@ -50,6 +50,7 @@ class Trainer:
         clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
         self._producer = producer or clients.producer()
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
+        self._told_damaged: set[str] = set()
         self._unannounced = self._newest()  # the topic may be newer than the folder
         self._go_on_from_newest()
 
@@ -73,11 +74,13 @@ class Trainer:
             return None
 
     def _newest(self) -> dict[str | None, About]:
-        """The newest readable version of each brand."""
+        """The newest sound version of each brand: a damaged one is told, and the one before it serves."""
         newest: dict[str | None, About] = {}
         for version in versions(self._models):
             try:
                 about = read_about(self._models, version)
+                if about.brand_id not in newest:
+                    check_files(self._models, version)
             except SnapshotRefused as refused:
                 self._tell_refused(version, refused)
                 continue
@@ -105,6 +108,7 @@ class Trainer:
 
     def _learn_guarded(self, mark: Watermark, now_s: float) -> None:
         started = time.monotonic()
+        before = self._due.learnt_events
         self._due.attempted(mark.events, now_s, has_model=False)
         try:
             about = self._learn()
@@ -114,6 +118,7 @@ class Trainer:
             self._unannounced = self._newest()
             self._tell("unannounced", {"message": str(error)})
         except Exception as error:  # noqa: BLE001 - a process that dies would start over at once, and for ever
+            self._due.failed(before, now_s)
             self._tell("failed", {"message": str(error), "error": type(error).__name__})
         else:
             self._due.attempted(about.events, time.monotonic(), has_model=True)
@@ -134,6 +139,9 @@ class Trainer:
         return train_once(self._settings, producer=self._producer, progress=progress, on_refused=self._tell_refused)
 
     def _tell_refused(self, version: str, refused: SnapshotRefused) -> None:
+        if version in self._told_damaged:
+            return
+        self._told_damaged.add(version)
         self._tell("refused", {"version": version, "reason": refused.reason, "message": str(refused)})
 
 
@@ -152,8 +160,8 @@ def _told(about: About) -> dict[str, Any]:
 def _main(settings: Settings, pipe: Connection, prepare: Callable[[], None]) -> None:
     """The process's entry."""
     prepare()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends us in its turn
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group: the parent ends us in its turn
+        signal.signal(number, signal.SIG_IGN)
     os.nice(settings.trainer_niceness)
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
     Trainer(settings, lambda event, about: pipe.send((event, about))).run(lambda: False)
@@ -242,11 +250,10 @@ class TrainerProcess:
 
     def stop(self) -> None:
         """End the process; a training that runs is dropped, its half-written snapshot is never seen."""
-        if self._process is not None and self._process.is_alive():
-            self._process.terminate()
-            self._process.join(3)
+        if self._pipe is not None:
+            self._pipe.close()  # it ends itself when nobody is at the other end
+        if self._process is not None:
+            self._process.join(1)
             if self._process.is_alive():
                 self._process.kill()
                 self._process.join(3)
-        if self._pipe is not None:
-            self._pipe.close()

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from config.settings import Settings
 from consumers.announcements import Announcement, send_announcement
-from consumers.clients import KafkaClients
+from consumers.clients import BrokerUnavailable, KafkaClients
 from model.metadata import About, SnapshotRefused, read_about, versions
 from model.reading import read_contents
 from model.snapshot_writing import remove_old, write_snapshot
@@ -44,17 +44,32 @@ def train_once(
     from model.learning import learn, newest_ancestor  # noqa: PLC0415
 
     models = settings.models_folder
+    if announce and producer is None:  # learning takes minutes: know before whether anybody can be told
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        producer = clients.producer()
+        _check_reachable(clients, producer)
     contents = read_contents(settings.data_dir / DATABASE)
     recipe = recipe_of(settings, brand_id)
     ancestor = None if full else newest_ancestor(models, versions(models), brand_id, on_refused)
     draft = learn(contents, recipe, ancestor, progress, time.time())
     version, digest = write_snapshot(models, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
     about = read_about(models, version)
-    if announce:
-        producer = producer or KafkaClients(settings.bootstrap_servers, settings.kafka_properties).producer()
-        send_announcement(producer, settings.models_topic, announcement_of(about, digest))
     remove_old(models, settings.keep_versions)
+    if announce and producer is not None:
+        try:
+            send_announcement(producer, settings.models_topic, announcement_of(about, digest))
+        except BrokerUnavailable as error:
+            where = f"the model is in {models / version}, and the trainer announces it when it starts"
+            raise BrokerUnavailable(f"{error}; {where}") from error
     return about
+
+
+def _check_reachable(clients: KafkaClients, producer: Producer) -> None:
+    try:
+        producer.list_topics(timeout=10)
+    except KafkaException as error:
+        doing = "looking for somebody to announce the model to (--no-announce learns without)"
+        raise clients.unavailable(doing, producer) from error
 
 
 def announcement_of(about: About, manifest_sha256: str) -> Announcement:

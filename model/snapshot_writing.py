@@ -50,19 +50,29 @@ class Draft:
 def write_snapshot(models: Path, draft: Draft, stamp: str) -> tuple[str, str]:
     """Write a version of its own; returns its name and the sha256 of its manifest.
 
-    `stamp` is the time as it stands in the name, 20261124T101500Z. Raises OSError, such as for a full disk.
+    `stamp` is the time as it stands in the name, 20261124T101500Z. Raises `SnapshotUnwritable`.
     """
-    models.mkdir(parents=True, exist_ok=True)
-    aside, number = _claimed(models)
-    version = f"v{number}-{stamp}"
     try:
-        digest = _write_files(aside, version, draft)
-        aside.rename(models / version)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    _sync(models)
+        models.mkdir(parents=True, exist_ok=True)
+        aside, number = _claimed(models)
+        version = f"v{number}-{stamp}"
+        try:
+            digest = _write_files(aside, version, draft)
+            aside.rename(models / version)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        _sync(models)
+    except OSError as error:
+        raise SnapshotUnwritable(
+            f"{models}: the new model can not be written: {error.strerror or error}; make room there, give this user "
+            "the right to write, or let models_dir name another folder. The model before it stays"
+        ) from error
     return version, digest
+
+
+class SnapshotUnwritable(Exception):
+    """The models folder takes no new version; nothing of it was left behind."""
 
 
 def _claimed(models: Path) -> tuple[Path, int]:
@@ -92,7 +102,7 @@ def _write_files(aside: Path, version: str, draft: Draft) -> str:
     try:
         draft.index.write(aside / names["index"])
     except RuntimeError as error:  # faiss's word for a disk that takes no more
-        raise OSError(f"{aside / names['index']} can not be written: {error}; is the disk full?") from error
+        raise OSError(f"{names['index']}: {error}; is the disk full?") from error
     np.save(aside / names["vectors"], draft.item2vec.vectors, allow_pickle=False)
     np.save(aside / names["learnt"], draft.learnt, allow_pickle=False)
     (aside / names["metadata"]).write_bytes(msgspec.json.format(msgspec.json.encode(metadata), indent=0))

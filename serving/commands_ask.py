@@ -30,7 +30,13 @@ from serving.progress_display import plain
 @click.option("--exclude", multiple=True, metavar="ID", help="Leave this product out; may be repeated.")
 @click.option("--only", multiple=True, metavar="ID", help="Choose among these products only; may be repeated.")
 @click.option("--with-purchased", is_flag=True, help="Products that the customer has bought may come too.")
-@click.option("--timeout-s", type=float, default=10, show_default=True, help="How long to wait for the reply.")
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=10,
+    show_default=True,
+    help="How long to wait for the reply.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as it came.")
 @settings_options("requests_topic", "replies_topic")
 def ask(settings: Settings, *, profile: str, timeout_s: float, as_json: bool, **asked: Any) -> None:

@@ -15,7 +15,7 @@ from consumers.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_time
 from consumers.records import Record
 from serving.command_options import command, command_group, settings_options
 from serving.logs import set_up_logging
-from serving.progress_display import plain
+from serving.progress_display import say
 
 REPLAY_HEADER = "alsobought-replay-of"  # where a record that was sent back first came from
 
@@ -46,10 +46,10 @@ def list_(settings: Settings, *, as_json: bool) -> None:
             click.echo(json.dumps(about))
         else:
             where = f"{about['topic']}[{about['partition']}]@{about['offset']}"
-            console.print(plain(f"{where}  {about['reason']}: {about['message']}"))
+            say(console, f"{where}  {about['reason']}: {about['message']}")
     if not as_json:
         total = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        console.print(plain(f"{sum(reasons.values())} dead letters{': ' + total if total else ''}"))
+        say(console, f"{sum(reasons.values())} dead letters{': ' + total if total else ''}")
 
 
 @command("replay", example="alsobought dead-letters replay --topic purchases --reason no_phone_hash_key")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from config.settings import Settings
 from serving.command_options import command, settings_options
-from serving.progress_display import plain
+from serving.progress_display import plain, say
 
 
 @command(example="alsobought models --data-dir /var/lib/alsobought")
@@ -27,17 +27,19 @@ def models(settings: Settings, *, as_json: bool) -> None:
     elif not listed:
         click.echo(f"{settings.models_folder}: no models yet; the trainer makes one when there are enough purchases")
     else:
-        Console(highlight=False).print(_table(listed))
+        console = Console(highlight=False)
+        console.print(_table([row for row in listed if "problem" not in row]))
+        for row in listed:
+            if "problem" in row:
+                say(console, f"{row['version']}: {row['problem']}", "red")
 
 
 def _table(listed: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("version", "kind", "made", "brand", "products", "customers", "lines", "seconds", "because"):
-        table.add_column(name, justify="right" if name in ("products", "customers", "lines", "seconds") else "left")
+        right = name in ("products", "customers", "lines", "seconds")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name in ("version", "made"))
     for row in listed:
-        if "problem" in row:
-            table.add_row(plain(row["version"]), plain(row["problem"], "red"))
-            continue
         made = datetime.fromtimestamp(row["created_at_s"], UTC).strftime("%Y-%m-%d %H:%M")
         numbers = [f"{row[name]:,}" for name in ("vocabulary", "customers", "lines")]
         cells = [

@@ -175,7 +175,9 @@ def test_a_shorter_topic_made_anew_while_it_runs_is_read_from_its_start_at_once(
         shop.ask_after(shop.buy(*(purchase("c-1", f"old-{number}") for number in range(5)))[-1], "c-1")
         recreate(broker, shop.topics.purchases, 1)
         shop.buy(purchase("c-1", "new"))
-        eventually(lambda: oracle.stored(shop.service.database) == {"c-1": ["new"]}, "the new topic is stored whole", 30)
+        eventually(
+            lambda: oracle.stored(shop.service.database) == {"c-1": ["new"]}, "the new topic is stored whole", 30
+        )
         shop.ask_after(shop.buy(purchase("c-1", "newer"))[0], "c-1")
 
     assert oracle.stored(shop.service.database) == {"c-1": ["new", "newer"]}

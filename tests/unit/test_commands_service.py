@@ -197,7 +197,7 @@ def test_models_shows_a_damaged_version_as_such(folder, env):
     result = ran("models", "--data-dir", str(folder), env=env)
 
     assert result.exit_code == 0
-    assert [version in line for line in result.output.splitlines() if line.startswith(" v")][1:] == [True, False]
+    assert [line.startswith(f"{version}: ") for line in result.output.splitlines() if version in line] == [True]
 
 
 def test_models_of_an_empty_folder_says_what_will_make_one(env):

@@ -66,3 +66,13 @@ def test_what_failed_is_not_tried_again_before_there_is_more():
 
     assert [due.check(100_200, 2.0), due.check(100_300, 3.0)] == [False, True]
     assert due.has_model
+
+
+def test_what_failed_for_another_reason_is_tried_again_in_a_minute():
+    due = Due(min_new_events=10, max_wait_s=3600)
+    due.attempted(50, 0.0, has_model=True)
+    due.attempted(70, 100.0, has_model=False)
+    due.failed(50, 100.0)
+    due.check(70, 101.0)
+
+    assert [due.check(70, now_s) for now_s in (130.0, 161.0)] == [False, True]
