@@ -118,6 +118,15 @@ class AnswerSettings(Section):
     """Name of the header that marks an error reply and holds its code."""
 
 
+class AccuracySettings(Section):
+    """Live accuracy."""
+
+    accuracy_sample_per_s: Annotated[float, Field(ge=0, le=10_000)] = 20
+    """At most so many purchases a second are compared with what was recommended; 0 turns it off."""
+    accuracy_window_purchases: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """The gauges of hit rate and reciprocal rank speak of so many purchases, of each brand and of all."""
+
+
 class LearningSettings(Section):
     """Learning."""
 
@@ -177,6 +186,8 @@ class OperationSettings(Section):
     """Address on which metrics and health are served; 0.0.0.0 serves every network of the machine."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """Port of metrics and health; 0 takes any free one."""
+    metrics_brands: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """So many brands have series of their own in metrics; all further ones are counted together as "other"."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """Form of the log: auto is for people on a terminal and JSON elsewhere."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
@@ -189,6 +200,7 @@ SECTIONS: tuple[type[Section], ...] = (
     StorageSettings,
     IngestSettings,
     AnswerSettings,
+    AccuracySettings,
     LearningSettings,
     RankingSettings,
     OperationSettings,
@@ -199,6 +211,7 @@ class Settings(
     OperationSettings,
     RankingSettings,
     LearningSettings,
+    AccuracySettings,
     AnswerSettings,
     IngestSettings,
     StorageSettings,

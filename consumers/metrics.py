@@ -75,6 +75,7 @@ class Metrics:
         self._declare_records()
         self._declare_partitions()
         self._declare_answers()
+        self._declare_accuracy()
         self._declare_trainings()
         self._declare_model()
         ProcessCollector(registry=self.registry)
@@ -163,6 +164,43 @@ class Metrics:
             "catalogue_recommended_ratio",
             "Share of the model's products that were recommended at least once in the last 10,000 to 20,000 answers.",
         ).set_function(self.recommended.ratio)
+
+    def _declare_accuracy(self) -> None:
+        of_new = "products that the customer had not bought before"
+        self.judged_purchases = Labelled(
+            self._counter(
+                "judged_purchases_total",
+                f"Purchases of known customers that were compared with the answer before they counted: {of_new}.",
+                "brand",
+            )
+        )
+        self.judged_unknown = Labelled(
+            self._counter(
+                "judged_unknown_total", "Of these, those of whose new products the model knew none: misses.", "brand"
+            )
+        )
+        self.repurchases = Labelled(
+            self._counter(
+                "repurchases_total", f"Sampled purchases that were not judged, since they held no {of_new}.", "brand"
+            )
+        )
+        self.hits = Labelled(
+            self._counter(
+                "hits_total",
+                "Judged purchases of which the answer (by: model) or the list of what sells lately (popularity) named "
+                "a product.",
+                "by",
+                "brand",
+            )
+        )
+        self.reciprocal_ranks = Labelled(
+            self._counter(
+                "reciprocal_ranks_total", "Sum of 1 / place of the first product so named; 0 for a miss.", "by", "brand"
+            )
+        )
+        of_last = "of the last accuracy_window_purchases judged purchases; brand * is all of them."
+        self.hit_rate = Labelled(self._gauge("hit_rate", f"Share of hits {of_last}", "by", "brand"))
+        self.mrr = Labelled(self._gauge("mrr", f"Mean reciprocal rank {of_last}", "by", "brand"))
 
     def _declare_trainings(self) -> None:
         self.training_seconds = Labelled(
