@@ -83,7 +83,7 @@ class StorageSettings(Section):
     models_dir: OptionalFolder = None
     """Folder of the models, one folder per version, shared by trainer and workers; default: models inside data_dir."""
     keep_versions: Annotated[int, Field(ge=1, le=1_000)] = 5
-    """How many model versions stay on disk."""
+    """How many model versions stay on disk, beside the one that answers and the one before it."""
 
 
 class IngestSettings(Section):
@@ -164,6 +164,15 @@ class LearningSettings(Section):
     """How far the learning process stands back for others: 0 not at all, 19 most."""
 
 
+class GateSettings(Section):
+    """The gate."""
+
+    gate_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """A new model is refused when it measurably loses more than this share of the NDCG of the model that answers."""
+    gate_customers: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    """At most so many customers' newest purchases are left out of learning to judge a new model with; 0 judges none."""
+
+
 class RankingSettings(Section):
     """Ranking."""
 
@@ -202,6 +211,7 @@ SECTIONS: tuple[type[Section], ...] = (
     AnswerSettings,
     AccuracySettings,
     LearningSettings,
+    GateSettings,
     RankingSettings,
     OperationSettings,
 )
@@ -210,6 +220,7 @@ SECTIONS: tuple[type[Section], ...] = (
 class Settings(
     OperationSettings,
     RankingSettings,
+    GateSettings,
     LearningSettings,
     AccuracySettings,
     AnswerSettings,

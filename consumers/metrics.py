@@ -213,6 +213,24 @@ class Metrics:
         self.trainer_restarts = self._counter(
             "trainer_restarts_total", "Times the training process had died and was started again."
         )
+        self.gate_verdicts = Labelled(
+            self._counter(
+                "gate_verdicts_total",
+                "New models by what the gate found: accepted, worse (than the one that answers), not_above_popular "
+                "(recent popularity does as well) or unjudged (too few customers).",
+                "outcome",
+            )
+        )
+        for outcome in ("accepted", "worse", "not_above_popular", "unjudged"):
+            self.gate_verdicts(outcome)
+        self.gate_ndcg = Labelled(
+            self._gauge(
+                "gate_ndcg",
+                "Mean NDCG at default_k in the last judgement of a model of every brand, on purchases that none had "
+                "learnt: of the candidate, the serving model and recent popularity (popular).",
+                "by",
+            )
+        )
 
     def _declare_model(self) -> None:
         described = self._note("model_info", "info", "The model that answers, none before the first.", "version")

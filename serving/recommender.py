@@ -134,7 +134,8 @@ class Recommender:
             if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
             else:
-                case.answer.degraded = "no_model" if case.answer.known or case.request.product_ids else "new_customer"
+                known = case.answer.known or case.request.product_ids
+                case.answer.degraded = self._models.why_none(case.request.brand_id) if known else "new_customer"
         return list(groups.values())
 
     def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[list[Item]]:

@@ -6,7 +6,7 @@ import pytest
 from model.held_out import hold_out
 from model.histories import Histories
 from model.learning import lines_of_customers
-from tests.unit.judged_shop import bought
+from tests.unit.judged_shop import DAY_S, bought
 
 NOTHING = np.zeros(0, np.uint32)
 
@@ -29,10 +29,20 @@ def test_as_many_customers_are_tested_as_were_asked_for(histories):
     assert len(hold_out(histories, NOTHING, 50, least=30).truth.customers) == 50
 
 
-def test_at_most_a_tenth_of_the_lines_is_left_out(histories):
+def test_at_most_a_tenth_of_the_lines_is_left_out():
+    histories = bought(60 * 6).histories
+    few_orders = bought(150).histories
+
+    assert hold_out(few_orders, NOTHING, 100_000, least=30).lines <= 0.1 * len(few_orders.products)
+    assert hold_out(histories, NOTHING, 100_000, least=30).lines <= 0.1 * len(histories.products)
+
+
+def test_more_than_a_day_is_left_out_only_for_the_first_hundred_customers(histories):
+    """Here 86 customers buy on a day."""
     held = hold_out(histories, NOTHING, 100_000, least=30)
 
-    assert 0.08 < held.lines / len(histories.products) <= 0.1
+    assert 95 <= len(held.truth.customers) <= 101
+    assert histories.times.max() - held.since_s > DAY_S
 
 
 def test_what_was_bought_after_the_cut_is_the_truth(histories):
