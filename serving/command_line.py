@@ -31,7 +31,9 @@ COMMANDS = {
     "ask": _Entry("serving.commands_ask:ask", "Ask the running service for recommendations, over Kafka."),
     "import": _Entry("serving.commands_import:import_", "Send purchases from a CSV or Parquet file to Kafka."),
     "train": _Entry("serving.commands_train:train", "Learn a model once, from the purchases in the data folder."),
-    "models": _Entry("serving.commands_models:models", "List the models on disk."),
+    "models": _Entry(
+        "serving.commands_models:models", "List the models with their scores; pin one, roll back, promote."
+    ),
     "dead-letters": _Entry("serving.commands_dead_letters:dead_letters", "List unreadable records, or send them back."),
     "config": _Entry("serving.commands_config:config", "Print the settings in force, and where each came from."),
     "docs": _Entry("serving.commands_docs:docs", "Write the generated pages of the documentation.", hidden=True),
