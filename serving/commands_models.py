@@ -25,6 +25,7 @@ from serving.command_options import GivenFlags, command, setting_flags, settings
 from serving.progress_display import plain
 
 _FOLDER = ("models_dir", "models_topic")
+_WIDE = 200
 _NUMBERS = ("events", "products", "NDCG", "serving", "popular")
 
 Decide = Callable[[Announcement | None, Sequence[About]], Decision]
@@ -66,7 +67,10 @@ def _list(settings: Settings, *, as_json: bool) -> None:
     elif not listed:
         click.echo(f"{settings.models_folder}: no models yet; the trainer makes one when there are enough purchases")
     else:
-        Console(highlight=False).print(_table(listed))
+        console = Console(highlight=False)
+        if not console.is_terminal:  # into a file or a pipe: nothing is cut off
+            console.width = max(console.width, _WIDE)
+        console.print(_table(listed))
     if problem:
         click.echo(f"which of them answers is not known: {problem}", err=True)
 
@@ -92,7 +96,7 @@ def _state(row: dict[str, Any], announced: dict[str, Announcement]) -> str:
 def _table(listed: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("version", "kind", "parent", "made", *_NUMBERS, "difference", "verdict", "state"):
-        table.add_column(name, justify="right" if name in _NUMBERS else "left")
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name == "version")
     for row in listed:
         if "problem" in row and "kind" not in row:
             table.add_row(plain(row["version"]), plain(row["problem"], "red"))
