@@ -83,7 +83,7 @@ class StorageSettings(Section):
     models_dir: OptionalFolder = None
     """Folder of the models, one folder per version, shared by trainer and workers; default: models inside data_dir."""
     keep_versions: Annotated[int, Field(ge=1, le=1_000)] = 5
-    """How many model versions stay on disk."""
+    """How many model versions stay on disk, beside the one that answers and the one before it."""
 
 
 class IngestSettings(Section):
@@ -116,6 +116,15 @@ class AnswerSettings(Section):
     """The most products a request may ask for."""
     error_header: VisibleText = "error"
     """Name of the header that marks an error reply and holds its code."""
+
+
+class AccuracySettings(Section):
+    """Live accuracy."""
+
+    accuracy_sample_per_s: Annotated[float, Field(ge=0, le=10_000)] = 20
+    """At most so many purchases a second are compared with what was recommended; 0 turns it off."""
+    accuracy_window_purchases: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """The gauges of hit rate and reciprocal rank speak of so many purchases, of each brand and of all."""
 
 
 class LearningSettings(Section):
@@ -155,6 +164,15 @@ class LearningSettings(Section):
     """How far the learning process stands back for others: 0 not at all, 19 most."""
 
 
+class GateSettings(Section):
+    """The gate."""
+
+    gate_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """A new model is refused when it measurably loses more than this share of the NDCG of the model that answers."""
+    gate_customers: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    """At most so many customers' newest purchases are left out of learning to judge a new model with; 0 judges none."""
+
+
 class RankingSettings(Section):
     """Ranking."""
 
@@ -177,6 +195,8 @@ class OperationSettings(Section):
     """Address on which metrics and health are served; 0.0.0.0 serves every network of the machine."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """Port of metrics and health; 0 takes any free one."""
+    metrics_brands: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """So many brands have series of their own in metrics; all further ones are counted together as "other"."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """Form of the log: auto is for people on a terminal and JSON elsewhere."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
@@ -189,7 +209,9 @@ SECTIONS: tuple[type[Section], ...] = (
     StorageSettings,
     IngestSettings,
     AnswerSettings,
+    AccuracySettings,
     LearningSettings,
+    GateSettings,
     RankingSettings,
     OperationSettings,
 )
@@ -198,7 +220,9 @@ SECTIONS: tuple[type[Section], ...] = (
 class Settings(
     OperationSettings,
     RankingSettings,
+    GateSettings,
     LearningSettings,
+    AccuracySettings,
     AnswerSettings,
     IngestSettings,
     StorageSettings,

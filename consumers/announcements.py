@@ -4,6 +4,8 @@ Whoever reads folds the last value of each key. The reference is the folder's na
 comes from a topic must not choose which files are opened.
 """
 
+from typing import Literal
+
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -15,7 +17,10 @@ ALL_BRANDS = "*"  # the key of the model of every brand; no brand id can be an e
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that workers should answer from."""
+    """A model that workers should answer from; or not, when `serves` says that recent popularity is the better answer.
+
+    `previous`, `newest` and `pinned` are for whoever announces next; workers need not understand them.
+    """
 
     version: str
     uri: str  # the folder's name inside models_dir
@@ -25,6 +30,15 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     dim: int = 0
     products: int = 0
     offsets: dict[str, int] = {}
+    serves: Literal["model", "popular"] = "model"
+    pinned: bool = False  # no training may replace it
+    previous: str | None = None  # the version that answered before
+    newest: str | None = None  # the newest version there was when this was decided: only a newer one may replace it
+
+    @property
+    def decided_at(self) -> int:
+        """The number of the newest version that this decision knew of."""
+        return max(version_number(self.version), version_number(self.newest or self.version))
 
 
 class UnreadableAnnouncement(Exception):
@@ -48,7 +62,8 @@ def read_announcement(record: Record) -> tuple[str, Announcement | None]:
         return brand, None
     try:
         announcement = _DECODER.decode(value)
-        version_number(announcement.version)
+        for version in (announcement.version, announcement.previous, announcement.newest):
+            version_number(version or announcement.version)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, SnapshotRefused) as error:
         raise UnreadableAnnouncement(str(error)) from error
     if announcement.uri != announcement.version:

@@ -7,6 +7,7 @@ nor buried again.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from confluent_kafka import murmur2
 
@@ -16,6 +17,14 @@ from consumers.metrics import Metrics
 from consumers.records import Record
 from model.purchases import Forget, LogRecord, Purchase
 from model.store import Applied, Store
+
+
+class Judge(Protocol):
+    """Compares purchases with what would have been recommended, before they are counted."""
+
+    def judge(self, records: Sequence[LogRecord]) -> None:
+        """Take a quick look at a batch; of the failures only `StoreUnavailable` may come out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +37,16 @@ class Ingest:
     partition_count: int
     metrics: Metrics
     on_applied: Callable[[Applied], None]
+    judge: Judge | None = None
 
     def take(self, records: Sequence[Record]) -> None:
         """Store a batch. Raises `StoreUnavailable` or `BrokerUnavailable`, and then nothing of it is stored."""
         with self.metrics.stage_seconds("decode").time():
             changes, letters = self._decoded(records)
         bury(self.dead_letters, letters, self.metrics)
+        if self.judge is not None:
+            with self.metrics.stage_seconds("judge").time():
+                self.judge.judge(changes)
         with self.metrics.stage_seconds("ingest").time():
             applied = self.store.apply(changes)
         self.on_applied(applied)

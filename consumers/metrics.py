@@ -75,6 +75,7 @@ class Metrics:
         self._declare_records()
         self._declare_partitions()
         self._declare_answers()
+        self._declare_accuracy()
         self._declare_trainings()
         self._declare_model()
         ProcessCollector(registry=self.registry)
@@ -164,6 +165,43 @@ class Metrics:
             "Share of the model's products that were recommended at least once in the last 10,000 to 20,000 answers.",
         ).set_function(self.recommended.ratio)
 
+    def _declare_accuracy(self) -> None:
+        of_new = "products that the customer had not bought before"
+        self.judged_purchases = Labelled(
+            self._counter(
+                "judged_purchases_total",
+                f"Purchases of known customers that were compared with the answer before they counted: {of_new}.",
+                "brand",
+            )
+        )
+        self.judged_unknown = Labelled(
+            self._counter(
+                "judged_unknown_total", "Of these, those of whose new products the model knew none: misses.", "brand"
+            )
+        )
+        self.repurchases = Labelled(
+            self._counter(
+                "repurchases_total", f"Sampled purchases that were not judged, since they held no {of_new}.", "brand"
+            )
+        )
+        self.hits = Labelled(
+            self._counter(
+                "hits_total",
+                "Judged purchases of which the answer (by: model) or the list of what sells lately (popularity) named "
+                "a product.",
+                "by",
+                "brand",
+            )
+        )
+        self.reciprocal_ranks = Labelled(
+            self._counter(
+                "reciprocal_ranks_total", "Sum of 1 / place of the first product so named; 0 for a miss.", "by", "brand"
+            )
+        )
+        of_last = "of the last accuracy_window_purchases judged purchases; brand * is all of them."
+        self.hit_rate = Labelled(self._gauge("hit_rate", f"Share of hits {of_last}", "by", "brand"))
+        self.mrr = Labelled(self._gauge("mrr", f"Mean reciprocal rank {of_last}", "by", "brand"))
+
     def _declare_trainings(self) -> None:
         self.training_seconds = Labelled(
             self._histogram("training_seconds", "Seconds of a training: full or incremental.", _TRAINING_S, "kind")
@@ -174,6 +212,24 @@ class Metrics:
         )
         self.trainer_restarts = self._counter(
             "trainer_restarts_total", "Times the training process had died and was started again."
+        )
+        self.gate_verdicts = Labelled(
+            self._counter(
+                "gate_verdicts_total",
+                "New models by what the gate found: accepted, worse (than the one that answers), not_above_popular "
+                "(recent popularity does as well) or unjudged (too few customers).",
+                "outcome",
+            )
+        )
+        for outcome in ("accepted", "worse", "not_above_popular", "unjudged"):
+            self.gate_verdicts(outcome)
+        self.gate_ndcg = Labelled(
+            self._gauge(
+                "gate_ndcg",
+                "Mean NDCG at default_k in the last judgement of a model of every brand, on purchases that none had "
+                "learnt: of the candidate, the serving model and recent popularity (popular).",
+                "by",
+            )
         )
 
     def _declare_model(self) -> None:

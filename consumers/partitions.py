@@ -45,6 +45,10 @@ class Partitions:
         """Whether the whole history of this partition's customers is here."""
         return (self.purchases, partition) in self.owned and partition not in self.restoring
 
+    def is_news(self, partition: int, offset: int) -> bool:
+        """Whether a purchase was not there yet when the partition was given to this worker."""
+        return offset >= self.restoring.get(partition, 0)
+
     def placed_since(self, placements: int, topic: str | None, partition: int | None) -> bool:
         """Whether the partition was given another place after so many placements: what was read before is stale."""
         return self._placed.get((topic or "", -1 if partition is None else partition), 0) > placements

@@ -1,6 +1,7 @@
 """The settings that decide what is learnt, as the model package wants them."""
 
 from config.settings import Settings
+from model.gate import GateRules
 from model.learning import Recipe
 from model.ranking import Scoring
 from model.training import Limits, TrainingParameters
@@ -35,3 +36,8 @@ def recipe_of(settings: Settings, brand_id: str | None = None) -> Recipe:
         ),
         brand_id=brand_id,
     )
+
+
+def gate_of(settings: Settings) -> GateRules:
+    """The gate's rules in force."""
+    return GateRules(margin=settings.gate_margin, k=settings.default_k, customers=settings.gate_customers)

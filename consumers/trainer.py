@@ -18,18 +18,17 @@ import structlog
 from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.announcements import send_announcement
-from consumers.clients import BrokerUnavailable, KafkaClients
+from consumers.announcing import announcement_of, on_disk
+from consumers.clients import BrokerUnavailable
 from consumers.due import Due
 from consumers.metrics import Metrics
-from consumers.training import DATABASE, announcement_of, train_once
-from model.metadata import About, SnapshotRefused, read_about, versions
+from consumers.training import DATABASE, announcer_of, train_once
+from model.metadata import About, SnapshotRefused
 from model.reading import Watermark, read_watermark
 from model.schema import StoreUnavailable
-from model.snapshot import check_files, manifest_digest
 from model.training import TooLittleData
 
-__all__ = ["DATABASE", "Trainer", "TrainerProcess", "train_once"]
+__all__ = ["DATABASE", "Trainer", "TrainerProcess", "announcement_of", "train_once"]
 
 log = structlog.get_logger(__name__)
 _CHECK_S = 1.0
@@ -46,12 +45,10 @@ class Trainer:
         self._settings = settings
         self._tell = tell
         self._database = settings.data_dir / DATABASE
-        self._models = settings.models_folder
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
-        self._producer = producer or clients.producer()
+        self._announcer = announcer_of(settings, producer)
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
         self._told_damaged: set[str] = set()
-        self._unannounced = self._newest()  # the topic may be newer than the folder
+        self._behind = True  # the folder may hold what is not announced yet
         self._go_on_from_newest()
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -62,7 +59,8 @@ class Trainer:
 
     def turn(self, now_s: float) -> None:
         """Announce what has not been announced yet, and learn when it is due. `now_s` is monotonic."""
-        self._announce_newest()
+        if self._behind:
+            self._catch_up()
         mark = self._watermark()
         if mark is not None and self._due.check(mark.events, now_s):
             self._learn_guarded(mark, now_s)
@@ -73,38 +71,21 @@ class Trainer:
         except StoreUnavailable:  # the worker has not made it yet, or says itself what is wrong with it
             return None
 
-    def _newest(self) -> dict[str | None, About]:
-        """The newest sound version of each brand: a damaged one is told, and the one before it serves."""
-        newest: dict[str | None, About] = {}
-        for version in versions(self._models):
-            try:
-                about = read_about(self._models, version)
-                if about.brand_id not in newest:
-                    check_files(self._models, version)
-            except SnapshotRefused as refused:
-                self._tell_refused(version, refused)
-                continue
-            newest.setdefault(about.brand_id, about)
-        return newest
-
     def _go_on_from_newest(self) -> None:
-        about = self._unannounced.get(None)
-        if about is not None:
+        newest = next(iter(on_disk(self._settings.models_folder, self._tell_refused).get("", [])), None)
+        if newest is not None:
             mark = self._watermark()
-            same = mark is not None and mark.database_id == about.database_id
-            self._due.attempted(about.events if same else 0, time.monotonic(), has_model=True)
+            same = mark is not None and mark.database_id == newest.database_id
+            self._due.attempted(newest.events if same else 0, time.monotonic(), has_model=True)
 
-    def _announce_newest(self) -> None:
-        for brand, about in list(self._unannounced.items()):
-            try:
-                announcement = announcement_of(about, manifest_digest(self._models, about.version))
-                send_announcement(self._producer, self._settings.models_topic, announcement)
-            except SnapshotRefused as refused:
-                self._tell_refused(about.version, refused)
-            except BrokerUnavailable as error:
-                self._tell("unannounced", {"version": about.version, "message": str(error)})
-                return  # the next turn tries again
-            del self._unannounced[brand]
+    def _catch_up(self) -> None:
+        """Announce what has earned it; what was decided by hand meanwhile stays."""
+        try:
+            self._announcer.catch_up(self._tell_refused)
+        except BrokerUnavailable as error:
+            self._tell("unannounced", {"message": str(error)})  # the next turn tries again
+        else:
+            self._behind = False
 
     def _learn_guarded(self, mark: Watermark, now_s: float) -> None:
         started = time.monotonic()
@@ -115,7 +96,7 @@ class Trainer:
         except TooLittleData as little:
             self._tell("too_little_data", {"message": str(little)})
         except BrokerUnavailable as error:  # only the announcement needs Kafka: the snapshot is there
-            self._unannounced = self._newest()
+            self._behind = True
             self._tell("unannounced", {"message": str(error)})
         except Exception as error:  # noqa: BLE001 - a process that dies would start over at once, and for ever
             self._due.failed(before, now_s)
@@ -136,7 +117,7 @@ class Trainer:
                 self._tell("progress", {"what": what, "done": max(done, 0.01)})
 
         progress("reading", 0.01)
-        return train_once(self._settings, producer=self._producer, progress=progress, on_refused=self._tell_refused)
+        return train_once(self._settings, announcer=self._announcer, progress=progress, on_refused=self._tell_refused)
 
     def _tell_refused(self, version: str, refused: SnapshotRefused) -> None:
         if version in self._told_damaged:
@@ -154,6 +135,12 @@ def _told(about: About) -> dict[str, Any]:
         "lines": about.lines,
         "products": about.vocabulary,
         "learning_s": round(about.seconds, 2),
+        "verdict": about.judgement.verdict,
+        "outcome": about.judgement.outcome,
+        "why": about.judgement.why,
+        "candidate_ndcg": about.judgement.candidate_ndcg,
+        "serving_ndcg": about.judgement.serving_ndcg,
+        "popular_ndcg": about.judgement.popular_ndcg,
     }
 
 
@@ -242,11 +229,25 @@ class TrainerProcess:
     def _report(self, event: str, about: dict[str, Any]) -> None:
         if event == "trained":
             self.metrics.training_seconds(about["kind"]).observe(about["seconds"])
+            self._count_verdict(about)
             log.info("model_trained", **about)
+            if about["verdict"] == "refused":
+                log.warning("candidate_refused", version=about["version"], why=about["why"])
         elif event == "too_little_data":
             log.info("too_little_data_to_learn", **about)
         else:
             log.error("training_failed", **about)
+
+    def _count_verdict(self, about: dict[str, Any]) -> None:
+        self.metrics.gate_verdicts(about["outcome"]).inc()
+        if about.get("brand"):
+            return
+        for contender in ("candidate", "serving", "popular"):
+            ndcg = about[f"{contender}_ndcg"]
+            if ndcg is not None:
+                self.metrics.gate_ndcg(contender).set(ndcg)
+            elif about["verdict"] != "unjudged":
+                self.metrics.gate_ndcg.forget(contender)
 
     def stop(self) -> None:
         """End the process; a training that runs is dropped, its half-written snapshot is never seen."""

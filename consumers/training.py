@@ -1,28 +1,49 @@
-"""One training from beginning to end: read the store, learn, write the snapshot, announce it, remove the oldest."""
+"""One training from beginning to end: read the store, learn, judge, write the snapshot, announce what has earned it.
+
+Which model a candidate is judged beside, and which an increment goes on from, is what the models topic says; without
+Kafka, the newest version on disk that was not refused.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
-from confluent_kafka import KafkaException, Producer
+import numpy as np
+from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.announcements import Announcement, send_announcement
+from consumers.announcements import Announcement
+from consumers.announcing import Announcer, OnRefused, announced_now, log_refused, on_disk
 from consumers.clients import BrokerUnavailable, KafkaClients
-from model.metadata import About, SnapshotRefused, read_about, versions
+from consumers.decisions import lineage, why_full
+from model.metadata import About, SnapshotRefused, file_names, read_about
 from model.reading import read_contents
-from model.snapshot_writing import remove_old, write_snapshot
+from model.snapshot import open_snapshot
+from model.snapshot_writing import Draft, write_snapshot
 from model.training import Progress, silent
-
-log = structlog.get_logger(__name__)
 
 DATABASE = "alsobought.db"
 
 
-def log_refused(version: str, refused: SnapshotRefused) -> None:
-    """Say that a version is damaged and is not gone on from."""
-    log.error("model_damaged", version=version, reason=refused.reason, message=str(refused))
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What there is before a training, for the brand that is learnt."""
+
+    announced: Announcement | None
+    abouts: Sequence[About]  # newest first
+
+    @property
+    def lineage(self) -> list[str]:
+        """What an increment may go on from, best first."""
+        return lineage(self.announced, self.abouts)
+
+    @property
+    def serving(self) -> str | None:
+        """The version to judge beside."""
+        if self.announced is not None:
+            return self.announced.version
+        return next(iter(self.lineage), None)
 
 
 def train_once(
@@ -31,56 +52,95 @@ def train_once(
     brand_id: str | None = None,
     full: bool = False,
     announce: bool = True,
-    producer: Producer | None = None,
+    announcer: Announcer | None = None,
     progress: Progress = silent,
-    on_refused: Callable[[str, SnapshotRefused], None] = log_refused,
+    on_refused: OnRefused = log_refused,
 ) -> About:
-    """Learn from all there is, write the snapshot, announce it, and remove the oldest ones.
+    """Learn from all there is, judge it, write the snapshot, announce what has earned it, and remove the oldest ones.
 
-    Raises `TooLittleData`, or what kept it from reading, writing or announcing.
+    Without `announce` Kafka is not asked for anything and no version is removed. Raises `TooLittleData`, or what kept
+    it from reading, writing or announcing.
     """
+    on_refused = _once(on_refused)
+    announcer = announcer or (announcer_of(settings) if announce else None)
+    before = _Before(
+        _announced(announcer, brand_id or "") if announce else None,
+        on_disk(settings.models_folder, on_refused).get(brand_id or "", []),
+    )
+    draft = _learnt(settings, brand_id, before, full=full, progress=progress, on_refused=on_refused)
+    version, _ = write_snapshot(settings.models_folder, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    if announce and announcer is not None:
+        announcer.catch_up(on_refused)
+    return read_about(settings.models_folder, version)
+
+
+def _once(tell: OnRefused) -> OnRefused:
+    """Tell of each version once, though it is wanted for more than one thing."""
+    told: set[str] = set()
+
+    def tell_once(version: str, refused: SnapshotRefused) -> None:
+        if version not in told:
+            told.add(version)
+            tell(version, refused)
+
+    return tell_once
+
+
+def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:
+    """The announcer for these settings."""
+    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+    return Announcer(
+        settings.models_folder,
+        settings.models_topic,
+        settings.keep_versions,
+        clients,
+        producer or clients.producer(),
+    )
+
+
+def _announced(announcer: Announcer | None, brand: str) -> Announcement | None:
+    """What is announced, None also while Kafka is away: learning need not wait for it, announcing will."""
+    if announcer is None:
+        return None
+    try:
+        return announced_now(announcer.clients, announcer.topic).get(brand)
+    except BrokerUnavailable:
+        return None
+
+
+def _learnt(
+    settings: Settings,
+    brand_id: str | None,
+    before: _Before,
+    *,
+    full: bool,
+    progress: Progress,
+    on_refused: OnRefused,
+) -> Draft:
     # gensim and SciPy take a second and 100 MB: only a process that trains imports them
-    from consumers.recipes import recipe_of  # noqa: PLC0415
-    from model.learning import learn, newest_ancestor  # noqa: PLC0415
+    from consumers.recipes import gate_of, recipe_of  # noqa: PLC0415
+    from model.judged_learning import Serving, learn_judged  # noqa: PLC0415
+    from model.learning import newest_ancestor  # noqa: PLC0415
 
     models = settings.models_folder
-    if announce and producer is None:  # learning takes minutes: know before whether anybody can be told
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
-        producer = clients.producer()
-        _check_reachable(clients, producer)
     contents = read_contents(settings.data_dir / DATABASE)
-    recipe = recipe_of(settings, brand_id)
-    ancestor = None if full else newest_ancestor(models, versions(models), brand_id, on_refused)
-    draft = learn(contents, recipe, ancestor, progress, time.time())
-    version, digest = write_snapshot(models, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-    about = read_about(models, version)
-    remove_old(models, settings.keep_versions)
-    if announce and producer is not None:
+    reason = why_full(before.announced, before.abouts)
+    ancestor = None if full or reason else newest_ancestor(models, before.lineage, brand_id, on_refused)
+    serving = None
+    if before.serving is not None and settings.gate_customers:
         try:
-            send_announcement(producer, settings.models_topic, announcement_of(about, digest))
-        except BrokerUnavailable as error:
-            where = f"the model is in {models / version}, and the trainer announces it when it starts"
-            raise BrokerUnavailable(f"{error}; {where}") from error
-    return about
-
-
-def _check_reachable(clients: KafkaClients, producer: Producer) -> None:
-    try:
-        producer.list_topics(timeout=10)
-    except KafkaException as error:
-        doing = "looking for somebody to announce the model to (--no-announce learns without)"
-        raise clients.unavailable(doing, producer) from error
-
-
-def announcement_of(about: About, manifest_sha256: str) -> Announcement:
-    """The announcement of a snapshot."""
-    return Announcement(
-        version=about.version,
-        uri=about.version,
-        sha256=manifest_sha256,
-        created_at=datetime.fromtimestamp(about.created_at_s, UTC).isoformat(timespec="seconds"),
-        brand_id=about.brand_id,
-        dim=about.parameters.vector_size,
-        products=about.vocabulary,
-        offsets=about.offsets,
+            snapshot = open_snapshot(models, before.serving)
+            learnt = np.load(snapshot.folder / file_names(before.serving)["learnt"], allow_pickle=False)
+            serving = Serving(snapshot, learnt)
+        except SnapshotRefused as refused:
+            on_refused(before.serving, refused)
+    return learn_judged(
+        contents,
+        recipe_of(settings, brand_id),
+        ancestor,
+        serving,
+        gate_of(settings),
+        progress=progress,
+        now_s=time.time(),
+        why_full=reason,
     )

@@ -18,7 +18,7 @@ from consumers.clients import BrokerUnavailable, produce
 from consumers.dead_letters import DeadLetter, DeadLetters, bury
 from consumers.deliveries import Deliveries
 from consumers.events import PurchaseDecoder
-from consumers.ingest import Ingest
+from consumers.ingest import Ingest, Judge
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.records import ReadError, Record, sorted_out
@@ -76,6 +76,7 @@ class Worker:
     listeners: Sequence[Listener]
     on_applied: Callable[[Applied], None]
     check_topics: Callable[[], None]
+    judge: Judge | None = None
     ingest_batch: int = 2000
     request_batch: int = 256
     deliveries: Deliveries = field(default_factory=Deliveries)
@@ -88,7 +89,7 @@ class Worker:
     def __post_init__(self) -> None:
         """Put the ingest together."""
         self._ingest = Ingest(
-            self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied
+            self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied, self.judge
         )
 
     def _applied(self, applied: Applied) -> None:

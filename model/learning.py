@@ -98,8 +98,16 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
     return Ancestor(about.version, parent, partial(item2vec.load, folder / names["model"]), learnt, about.offsets)
 
 
-def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progress: Progress, now_s: float) -> Draft:
-    """Learn the next model. Raises `TooLittleData`."""
+def learn(
+    contents: Contents,
+    recipe: Recipe,
+    ancestor: Ancestor | None,
+    progress: Progress,
+    now_s: float,
+    *,
+    why_full: str | None = None,
+) -> Draft:
+    """Learn the next model; `why_full` says why no ancestor is given. Raises `TooLittleData`."""
     started = time.perf_counter()
     keys = [product.key for product in contents.products]
     histories = of_brand(contents.histories, contents.products, recipe.brand_id)
@@ -117,7 +125,7 @@ def learn(contents: Contents, recipe: Recipe, ancestor: Ancestor | None, progres
         reason = f"{situation.new_lines} new lines"
         model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
     else:
-        ancestor, reason = None, full_reason or ""
+        ancestor, reason = None, why_full or full_reason or ""
         model = item2vec.train(histories, keys, recipe.parameters, progress)
     learnt = _Learnt(model, ancestor, reason, time.perf_counter() - started)
     return _drafted(contents, recipe, histories, learnt, now_s)

@@ -5,9 +5,11 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from model.evaluation import Interval
 from model.ranking import ScoreScale, Scoring
 from model.training import TrainingParameters
 
@@ -41,6 +43,32 @@ class SelfTest(msgspec.Struct, frozen=True):
     expected: list[int]
 
 
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate found: `gate.decide` made it, on purchases that neither model had learnt from.
+
+    Without a verdict (`unjudged`) the numbers are None, and the candidate answers.
+    """
+
+    verdict: Literal["accepted", "refused", "unjudged"]
+    why: str
+    outcome: Literal["accepted", "worse", "not_above_popular", "unjudged"] = "unjudged"  # one word for a counter
+    answers: Literal["candidate", "serving", "popular"] = "candidate"  # the best of the three, which is to answer
+    serving: str | None = None  # the version it was compared with
+    k: int = 10
+    margin: float = 0.0  # how much of the serving model's NDCG may be lost
+    customers: int = 0  # who were compared
+    lines: int = 0  # order lines that were left out of learning
+    since_s: int = 0  # they are newer than this, seconds since 1970
+    candidate_ndcg: float | None = None
+    serving_ndcg: float | None = None
+    popular_ndcg: float | None = None  # of recent popularity
+    above_serving: Interval | None = None  # candidate less serving, paired by customer, with its 95 % interval
+    above_popular: Interval | None = None  # candidate less recent popularity
+
+
+NOT_JUDGED = Judgement(verdict="unjudged", why="the gate was not asked")
+
+
 class About(msgspec.Struct, frozen=True, kw_only=True):
     """What the metadata say without the products: enough for a list of versions, and to repeat the training."""
 
@@ -67,6 +95,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     scoring: Scoring
     score_scale: ScoreScale
     made_with: dict[str, str]  # versions of Python and the libraries
+    judgement: Judgement = NOT_JUDGED
 
 
 class Metadata(About, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ nothing does, and no two writers give the same number.
 import os
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -125,8 +126,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def remove_old(models: Path, keep: int) -> list[str]:
-    """Remove all but the newest `keep` versions of each brand, and what an interrupted writer left.
+def remove_old(models: Path, keep: int, never: Collection[str] = ()) -> list[str]:
+    """Remove all but the newest `keep` versions of each brand and those of `never`, and what a lost writer left.
 
     Returns the versions removed.
     """
@@ -135,7 +136,7 @@ def remove_old(models: Path, keep: int) -> list[str]:
     for version in versions(models):
         brand = _brand_of(models, version)
         seen[brand] = seen.get(brand, 0) + 1
-        if seen[brand] > keep:
+        if seen[brand] > keep and version not in never:
             gone.append(version)
     for path in [models / version for version in gone] + _leftovers(models):
         shutil.rmtree(path, ignore_errors=True)

@@ -101,6 +101,11 @@ def sampled(truth: Truth, most: int, seed: int) -> Truth:
     return truth.where(chosen)
 
 
+def split_at(histories: Histories, later: NDArray[np.bool_], *, repeat: bool = False) -> Split:
+    """Learn from the lines that are not marked `later`, test on those that are."""
+    return _split(histories, ~later, later, repeat=repeat)
+
+
 def _split(histories: Histories, older: NDArray[np.bool_], inside: NDArray[np.bool_], *, repeat: bool) -> Split:
     train, later = lines_where(histories, older), distinct(lines_where(histories, inside))
     later_customers = histories.customers[np.unique(customer_of_line(histories)[inside])]

@@ -5,6 +5,7 @@ whether it is ready.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -12,6 +13,7 @@ from confluent_kafka import KafkaException, murmur2
 
 from config.settings import Settings, matches_topic
 from consumers.announcements import Announcement
+from consumers.brand_labels import BrandLabels
 from consumers.broadcasts import Broadcasts
 from consumers.clients import KafkaClients
 from consumers.dead_letters import DeadLetters
@@ -23,7 +25,9 @@ from consumers.worker import Worker
 from model.demand import Demand
 from model.reading import read_contents
 from model.store import Applied, Store
+from serving.accuracy import Allowance
 from serving.addresses import ReplyTopics
+from serving.judge import LiveJudge
 from serving.live_models import LiveModels
 from serving.recommender import Recommender
 from serving.requests import RequestRules
@@ -108,6 +112,7 @@ def assemble(base: Base) -> Parts:
         listeners=[broadcasts, models],
         on_applied=lambda applied: _sold(base.demand, applied),
         check_topics=base.topics.check_again,
+        judge=_judge(base, partitions, models, recommender),
         ingest_batch=base.settings.ingest_batch_records,
         request_batch=base.settings.request_batch_records,
     )
@@ -178,6 +183,24 @@ def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> 
         price=store.price_of,
         max_age_ms=settings.request_max_age_ms,
         error_header=settings.error_header,
+    )
+
+
+def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: Recommender) -> LiveJudge | None:
+    """What compares answers with purchases, where requests are answered and it is not turned off."""
+    settings = base.settings
+    if not base.serves or not settings.accuracy_sample_per_s:
+        return None
+    return LiveJudge(
+        store=base.store,
+        models=models,
+        answer=lambda requests: recommender.answer(requests, nullcontext),
+        metrics=base.metrics,
+        brand_labels=BrandLabels(settings.metrics_brands),
+        is_news=partitions.is_news,
+        k=settings.default_k,
+        allowance=Allowance(settings.accuracy_sample_per_s),
+        window=settings.accuracy_window_purchases,
     )
 
 

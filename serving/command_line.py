@@ -34,7 +34,9 @@ COMMANDS = {
     "evaluate": _Entry(
         "serving.commands_evaluate:evaluate", "Compare recommenders on your own purchases, beside other methods."
     ),
-    "models": _Entry("serving.commands_models:models", "List the models on disk."),
+    "models": _Entry(
+        "serving.commands_models:models", "List the models with their scores; pin one, roll back, promote."
+    ),
     "dead-letters": _Entry("serving.commands_dead_letters:dead_letters", "List unreadable records, or send them back."),
     "config": _Entry("serving.commands_config:config", "Print the settings in force, and where each came from."),
     "docs": _Entry("serving.commands_docs:docs", "Write the generated pages of the documentation.", hidden=True),

@@ -54,6 +54,15 @@ class ServiceCommand(click.Command):
                     formatter.write_dl(records)
 
 
+class ServiceGroup(ServiceCommand, click.Group):
+    """A command that does something by itself and has commands of its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+
 def command(name: str | None = None, *, example: str) -> Callable[[Function], click.Command]:
     """Make a command; `example` holds one or more command lines, shown at the end of its help."""
     return click.command(name, cls=ServiceCommand, epilog=_epilog(example))
@@ -62,6 +71,11 @@ def command(name: str | None = None, *, example: str) -> Callable[[Function], cl
 def command_group(name: str | None = None, *, example: str) -> Callable[[Function], click.Group]:
     """Make a command that has commands of its own; add those with its `add_command`."""
     return click.group(name, epilog=_epilog(example))
+
+
+def working_group(name: str | None = None, *, example: str) -> Callable[[Function], click.Group]:
+    """Make such a command that also does something when none of its own is named."""
+    return click.group(name, cls=ServiceGroup, epilog=_epilog(example), invoke_without_command=True)
 
 
 def settings_options(*names: str) -> Callable[[Function], Function]:

@@ -19,6 +19,8 @@ _LEARNING = (
     "min_count",
     "seed",
     "train_min_customers",
+    "gate_margin",
+    "gate_customers",
     "models_dir",
     "models_topic",
     "keep_versions",
@@ -36,9 +38,10 @@ _LEARNING = (
 @click.option("--announce/--no-announce", default=True, show_default=True, help="Tell the workers, over Kafka.")
 @settings_options(*_LEARNING)
 def train(settings: Settings, *, brand_id: str | None, full: bool, announce: bool) -> None:
-    """Learn a model once, write its snapshot and announce it.
+    """Learn a model once, judge it, write its snapshot and announce it if it is accepted.
 
-    Too little data is no error: it says what there is and what is needed.
+    Too little data is no error: it says what there is and what is needed. Neither is a model that is refused: it is
+    kept, and `alsobought models promote` can still let it answer.
     """
     set_up_logging(settings.log_format, settings.log_level)
     from consumers.training import train_once  # noqa: PLC0415 - gensim takes a while to load, --help should not
@@ -56,3 +59,4 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
         f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order "
         f"lines of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"
     )
+    click.echo(f"{about.judgement.verdict}: {about.judgement.why}")

@@ -45,13 +45,19 @@ class LiveModels:
     metrics: Metrics
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
+    outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
 
     def for_brand(self, brand_id: str | None) -> LiveModel | None:
         """The brand's own model, else the one of every brand, else None."""
-        return self.live.get(brand_id or "") or self.live.get("")
+        brand = brand_id or ""
+        return self.live.get(brand) or (None if brand in self.outsold else self.live.get(""))
+
+    def why_none(self, brand_id: str | None) -> str:
+        """Why no model answers for this brand, in the word that replies use."""
+        return "model_refused" if self.outsold & {brand_id or "", ""} else "no_model"
 
     @property
     def settled(self) -> bool:
@@ -64,9 +70,16 @@ class LiveModels:
         return len(self._opening)
 
     def announced(self, brand: str, announcement: Announcement | None) -> None:
-        """The models topic names another model for a brand; None takes the model away."""
-        if announcement is None:
+        """The models topic names another model for a brand; None takes the model away.
+
+        Recent popularity answers for the brand, too, when that is announced to be the better answer.
+        """
+        if announcement is None or announcement.serves == "popular":
             self._withdraw(brand)
+            self.outsold.discard(brand)
+            if announcement is not None:
+                self.outsold.add(brand)
+                log.warning("popularity_answers", brand=brand or None, refused=announcement.newest)
             return
         opening = _Opening(brand, announcement)
         current = self.live.get(brand)
@@ -132,6 +145,7 @@ class LiveModels:
         model = tie(opened, self.store)
         model.follow(self.demand)
         self.live[brand] = model
+        self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._measure()
         log.info(

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 _NOW = np.uint32(2**32 - 1)  # later than any purchase: a basket is the customer's latest order
 _PARTS = ("recs", "similar", "popular")  # what `all` is made of, in the order of the answer
 
+Timed = Callable[[str], AbstractContextManager[object]]
 Ask = Callable[[LiveModel, Sequence[int]], list[list[Item]]]  # model and places in the batch -> items of each
 
 
@@ -40,7 +41,7 @@ class Recommender:
         store: Store,
         demand: Demand,
         models: LiveModels,
-        timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        timed: Timed = nullcontext,
     ) -> None:
         self._store = store
         self._demand = demand
@@ -51,14 +52,15 @@ class Recommender:
         self._most: dict[str | None, tuple[int, float]] = {}  # brand -> changes of the demand, what its best sells
         self._failed: set[str] = set()  # versions whose failure was said
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """One answer for each request, in their order."""
-        with self._timed("histories"):
+    def answer(self, requests: Sequence[Request], timed: Timed | None = None) -> list[Answer]:
+        """One answer for each request, in their order. `timed` stands in for the one given at first."""
+        timed = timed or self._timed
+        with timed("histories"):
             histories = self._store.histories([request.profile_id for request in requests])
             cases = [self._case(request, histories, i) for i, request in enumerate(requests)]
-        with self._timed("search"):
+        with timed("search"):
             self._from_models(cases, histories)
-        with self._timed("popular"):
+        with timed("popular"):
             for case in cases:
                 for kind in _parts(case.request):
                     self._fill(case, kind)
@@ -132,7 +134,8 @@ class Recommender:
             if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
             else:
-                case.answer.degraded = "no_model" if case.answer.known or case.request.product_ids else "new_customer"
+                known = case.answer.known or case.request.product_ids
+                case.answer.degraded = self._models.why_none(case.request.brand_id) if known else "new_customer"
         return list(groups.values())
 
     def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[list[Item]]:

@@ -53,7 +53,7 @@ def everyday_purchases() -> list[Purchase]:
 
 
 def small_settings(folder: Path) -> Settings:
-    return Settings(data_dir=folder, train_min_customers=10, vector_size=32, negative=5)
+    return Settings(data_dir=folder, train_min_customers=10, vector_size=32, negative=5, gate_customers=0)
 
 
 def learn(folder: Path, brand_id: str | None = None, *, full: bool = False) -> Announcement:

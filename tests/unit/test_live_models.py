@@ -230,6 +230,45 @@ def test_a_model_that_is_taken_away_leaves_what_sells(shop):
     assert (metric(shop, "model_version"), metric(shop, "vocabulary_products")) == (0, 0)
 
 
+def popular(announced):
+    return msgspec.structs.replace(announced, serves="popular")
+
+
+def test_where_popularity_is_the_better_answer_it_answers_and_says_so(shop):
+    shop.serve(popular(announcement(shop.folder, 2)))
+
+    answer = shop.ask("c-1", k=3)
+
+    assert (answer.degraded, answer.model_version) == ("model_refused", None)
+    assert {item.strategy for item in answer.items} == {"popular"}
+    assert metric(shop, "model_version") == 0
+
+
+def test_a_model_that_is_better_again_answers_again(shop):
+    shop.serve(popular(announcement(shop.folder, 2)))
+    shop.serve(announcement(shop.folder, 2))
+
+    assert shop.ask("c-1").degraded is None
+
+
+def test_popularity_for_one_brand_leaves_the_model_to_the_others(shop):
+    shop.serve(popular(learn(shop.folder, "acme")))
+
+    assert shop.models.for_brand("acme") is None
+    assert shop.ask("b-0", brand_id="acme").degraded == "model_refused"
+    assert shop.ask("b-1", brand_id="zeta").degraded is None
+
+
+def test_a_pin_alone_changes_nothing_for_a_worker(shop, monkeypatch):
+    monkeypatch.setattr(live_models, "open_model", lambda *_: pytest.fail("it answers already"))
+
+    shop.serve(
+        msgspec.structs.replace(announcement(shop.folder, 1), pinned=True, newest=announcement(shop.folder, 2).version)
+    )
+
+    assert version_number(shop.models.live[""].version) == 1
+
+
 def test_a_model_that_is_taken_away_while_it_opens_does_not_come_back(shop):
     shop.models.announced("", announcement(shop.folder, 2))
     shop.models.announced("", None)

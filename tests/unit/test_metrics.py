@@ -76,6 +76,7 @@ def test_no_label_holds_a_customer_or_a_product(metrics):
 
     assert labels == {
         "outcome", "topic", "reason", "partition", "kind", "strategy", "degraded", "stage", "code", "version",
+        "by", "brand",
     }  # fmt: skip
 
 

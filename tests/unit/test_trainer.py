@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from config.settings import Settings
+from consumers import announcing
 from consumers import trainer as trainer_module
 from consumers.announcements import read_announcement
 from consumers.clients import BrokerUnavailable
@@ -11,7 +12,7 @@ from consumers.dead_letters import read_all
 from consumers.embedded import EmbeddedBroker
 from consumers.metrics import Metrics
 from consumers.trainer import DATABASE, Trainer, TrainerProcess
-from consumers.training import train_once
+from consumers.training import announcer_of, train_once
 from model.metadata import versions
 from model.purchases import LogRecord, Purchase
 from model.store import Store
@@ -39,15 +40,29 @@ def shop(settings):
     store = Store(settings.data_dir / DATABASE)
     store.open_log("cluster", "purchases", "", 0)
 
-    def sell(customers):
+    def sell(customers, brand=""):
         start = store.next_offset(0)
         orders = [
-            Purchase(f"c-{start + n}", "", 1_800_000_000 + n, GROUPS[n % 2], (1.0, 2.0, 3.0)) for n in range(customers)
+            Purchase(f"c-{start + n}", brand, 1_800_000_000 + n, GROUPS[n % 2], (1.0, 2.0, 3.0))
+            for n in range(customers)
         ]
         store.apply([LogRecord(0, start + n, order) for n, order in enumerate(orders)])
 
     yield sell
     store.close()
+
+
+TRAINED = {
+    "version": "v2",
+    "kind": "full",
+    "seconds": 2.0,
+    "verdict": "refused",
+    "outcome": "worse",
+    "why": "it is",
+    "candidate_ndcg": 0.5,
+    "serving_ndcg": 1.0,
+    "popular_ndcg": None,
+}
 
 
 class Heard(list):
@@ -102,35 +117,46 @@ def test_too_little_data_is_no_error_and_waits_for_more(settings, shop):
     assert heard.events == ["too_little_data", "trained"]
 
 
-def test_a_restarted_trainer_announces_again_and_learns_nothing_twice(settings, shop, broker):
+def test_a_restarted_trainer_announces_nothing_again_and_learns_nothing_twice(settings, shop, broker):
     shop(40)
     turned(settings)
 
     _, heard = turned(settings)
 
     assert heard == []
-    assert len(announced(settings, broker)) == 2
+    assert len(announced(settings, broker)) == 1
+
+
+def test_a_restarted_trainer_announces_what_a_new_topic_lacks(settings, shop, broker):
+    shop(40)
+    turned(settings)
+    other = settings.model_copy(update={"models_topic": f"{settings.models_topic}-new"})
+    broker.create_topic(other.models_topic, 1)
+
+    turned(other)
+
+    assert announced(other, broker) == announced(settings, broker)
 
 
 def test_the_newest_of_each_brand_is_announced(settings, shop, broker):
     shop(40)
+    shop(40, brand="acme")
     everybody = train_once(settings, announce=False).version
-    acme = train_once(settings, brand_id="", full=True, announce=False).version
+    acme = train_once(settings, brand_id="acme", announce=False).version
 
     turned(settings, seconds=1)
 
-    assert sorted(version for _, version in announced(settings, broker)) == sorted([everybody, acme])
+    assert sorted(announced(settings, broker)) == [("", everybody), ("acme", acme)]
 
 
 def test_a_model_that_could_not_be_announced_is_announced_later(settings, shop, broker, monkeypatch):
     shop(40)
-    send = trainer_module.send_announcement
-    monkeypatch.setattr("consumers.training.send_announcement", refuse)
-    monkeypatch.setattr(trainer_module, "send_announcement", refuse)
+    send = announcing.send_announcement
+    monkeypatch.setattr(announcing, "send_announcement", refuse)
     trainer, heard = turned(settings)
     early = list(announced(settings, broker))
 
-    monkeypatch.setattr(trainer_module, "send_announcement", send)
+    monkeypatch.setattr(announcing, "send_announcement", send)
     trainer.turn(0.0)
 
     assert (early, set(heard.events)) == ([], {"unannounced"})
@@ -171,9 +197,17 @@ def test_a_damaged_newest_model_is_told_and_a_sound_one_is_learnt(settings, shop
 def test_only_so_many_versions_stay_on_disk(settings, shop):
     shop(40)
     for _ in range(3):
-        train_once(settings, full=True, announce=False)
+        train_once(settings, full=True)
 
     assert [version.partition("-")[0] for version in versions(settings.models_folder)] == ["v3", "v2"]
+
+
+def test_without_announcing_no_version_is_removed_since_nobody_knows_which_answers(settings, shop):
+    shop(40)
+    for _ in range(3):
+        train_once(settings, full=True, announce=False)
+
+    assert len(versions(settings.models_folder)) == 3
 
 
 def test_progress_is_told_to_its_end(settings, shop):
@@ -188,18 +222,20 @@ def test_progress_is_told_to_its_end(settings, shop):
 
 def test_a_broker_that_refuses_the_announcement_is_said_by_the_command(settings, shop, broker):
     shop(40)
-    producer = clients_of(broker).producer()
+    announcer = announcer_of(settings)
     broker.fail_next(0, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
 
     with pytest.raises(BrokerUnavailable, match="could not be announced"):
-        train_once(settings, producer=producer)
+        train_once(settings, announcer=announcer)
 
 
 @pytest.mark.parametrize(
     ("event", "about", "metric", "labels"),
     [
-        ("trained", {"kind": "full", "seconds": 2.0}, "trainings_total", {"outcome": "trained"}),
-        ("trained", {"kind": "full", "seconds": 2.0}, "training_seconds_count", {"kind": "full"}),
+        ("trained", TRAINED, "trainings_total", {"outcome": "trained"}),
+        ("trained", TRAINED, "training_seconds_count", {"kind": "full"}),
+        ("trained", TRAINED, "gate_verdicts_total", {"outcome": "worse"}),
+        ("trained", TRAINED, "gate_ndcg", {"by": "serving"}),
         ("too_little_data", {"message": "wait"}, "trainings_total", {"outcome": "too_little_data"}),
         ("failed", {"message": "disk", "error": "OSError"}, "trainings_total", {"outcome": "failed"}),
         ("progress", {"what": "learning", "done": 1.0}, "training_progress", {}),

@@ -291,3 +291,22 @@ def test_a_worker_whose_broker_is_gone_leaves_within_seconds(own_broker, tmp_pat
 
     assert time.monotonic() - started < 8  # a commit would wait for the session, and close now and then for ever
     world.store.close()
+
+
+def test_purchases_are_judged_before_they_are_stored_and_never_those_read_again(world):
+    world.buy("tea")
+    seen = []
+
+    class Noting:
+        def judge(self, records):
+            new = [record for record in records if world.partitions.is_news(record.partition, record.offset)]
+            seen.append((len(records), len(new), len(world.bought())))
+
+    world.worker.judge = Noting()
+    world.worker.__post_init__()
+    world.begin()
+    world.step_until(lambda: world.bought() == ["tea"] and not world.partitions.restoring)
+    world.buy("cup")
+    world.step_until(lambda: len(world.bought()) == 2)
+
+    assert seen == [(1, 0, 0), (1, 1, 1)]

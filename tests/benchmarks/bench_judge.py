@@ -1,0 +1,117 @@
+"""What live accuracy costs: ingest with and without it, alternately, and what judging one purchase takes.
+
+A worker with a store of known customers and a model learnt from them takes more of the same shop's purchases, in
+batches of 2,000; no broker and no decoding is in between, so that what is compared weighs more than it ever does in the
+service. "shipped" is the default of accuracy_sample_per_s; "everything" judges as much as it can.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from config.settings import Settings
+from consumers.brand_labels import BrandLabels
+from consumers.metrics import Metrics
+from consumers.training import train_once
+from model.demand import Demand
+from model.purchases import LogRecord
+from model.reading import read_contents
+from model.store import Store
+from serving.accuracy import Allowance
+from serving.judge import LiveJudge
+from serving.live_model import open_model, tie
+from serving.live_models import LiveModels
+from serving.recommender import Recommender
+from tests.benchmarks.generated import Shop
+from tests.benchmarks.setting import Figures, introduce, number, scratch
+
+BATCH = 2000
+WITHOUT, SHIPPED, EVERYTHING = "without", "shipped", "everything"
+RATES = {WITHOUT: 0.0, SHIPPED: float(Settings().accuracy_sample_per_s), EVERYTHING: 10_000.0}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, default=200_000, help="half of them are known before, half are taken in")
+    options.add_argument("--customers", type=int, default=20_000)
+    options.add_argument("--products", type=int, default=5_000)
+    options.add_argument("--rounds", type=int, default=5)
+    chosen = options.parse_args()
+    introduce(
+        "Ingest with live accuracy beside ingest without it",
+        events=chosen.events, customers=chosen.customers, products=chosen.products, rounds=chosen.rounds,
+        shipped_setting=f"{RATES[SHIPPED]:g} a second",
+    )  # fmt: skip
+    log = Shop(chosen.events, chosen.customers, chosen.products).log()
+    known, new = log[: len(log) // 2], log[len(log) // 2 :]
+    with scratch() as folder:
+        models = _taught(folder / "first", known)
+        figures = Figures(*RATES)
+        judged: dict[str, int] = dict.fromkeys(RATES, 0)
+        for turn in range(chosen.rounds):
+            for name in Random(turn).sample(list(RATES), len(RATES)):
+                share = new[: len(new) // 10] if name == EVERYTHING else new
+                judged[name], measured = _taken(folder / f"{name}{turn}", models, known, share, RATES[name])
+                figures.add(name, **measured)
+    figures.show(yardstick=WITHOUT)
+    print(f"judged in the last round: {judged}")
+    spent = 1 / figures.median("events per CPU second", EVERYTHING) - 1 / figures.median(
+        "events per CPU second", WITHOUT
+    )
+    each = spent * len(new[: len(new) // 10]) / max(judged[EVERYTHING], 1)
+    print(f"judging one purchase takes {number(each * 1e6)} µs of processor time when all are judged")
+
+
+def _taught(folder: Path, known: Sequence[LogRecord]) -> Path:
+    """A models folder with one model, learnt from what is known."""
+    settings = Settings(data_dir=folder, epochs=3)
+    folder.mkdir()
+    store = _store(folder, known)
+    store.close()
+    train_once(settings, announce=False)
+    return settings.models_folder
+
+
+def _store(folder: Path, known: Sequence[LogRecord]) -> Store:
+    store = Store(folder / "alsobought.db")
+    store.open_log("cluster", "purchases", "id", 0)
+    for at in range(0, len(known), BATCH):
+        store.apply(known[at : at + BATCH])
+    store.fold()
+    return store
+
+
+def _taken(
+    folder: Path, models: Path, known: Sequence[LogRecord], new: Sequence[LogRecord], per_s: float
+) -> tuple[int, dict[str, float]]:
+    """Take in the new purchases on top of the known ones; how many were judged, and how fast it went."""
+    folder.mkdir()
+    store, demand, metrics = _store(folder, known), Demand(), Metrics()
+    histories = read_contents(store.path).histories
+    demand.add(histories.products, histories.times)
+    live = LiveModels(models, store, demand, metrics)
+    (version,) = [entry.name for entry in models.iterdir() if entry.name.startswith("v")]
+    live.live[""] = tie(open_model(models, version), store)
+    live.turn()
+    judge = LiveJudge(
+        store, live, Recommender(store, demand, live).answer, metrics, BrandLabels(20), lambda *_: True, 10,
+        Allowance(per_s), 1000,
+    )  # fmt: skip
+    began, began_cpu = time.perf_counter(), time.process_time()
+    for at in range(0, len(new), BATCH):
+        batch = new[at : at + BATCH]
+        if per_s:
+            judge.judge(batch)
+        applied = store.apply(batch)
+        demand.add(applied.products, applied.times)
+        live.turn()
+    took, took_cpu = time.perf_counter() - began, time.process_time() - began_cpu
+    count = metrics.registry.get_sample_value("alsobought_judged_purchases_total", {"brand": "none"}) or 0
+    store.close()
+    return int(count), {"events/s": len(new) / took, "events per CPU second": len(new) / took_cpu}
+
+
+if __name__ == "__main__":
+    main()
