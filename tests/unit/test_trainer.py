@@ -194,6 +194,19 @@ def test_a_damaged_newest_model_is_told_and_a_sound_one_is_learnt(settings, shop
     assert heard[1][1]["kind"] == "full"
 
 
+def test_an_announced_model_that_got_damaged_is_told_and_the_one_before_it_is_announced(settings, shop, broker):
+    shop(40)
+    turned(settings)
+    train_once(settings, full=True)
+    damaged, sound = versions(settings.models_folder)
+    (settings.models_folder / damaged / f"faiss_index_{damaged}.index").write_bytes(b"damaged")
+
+    _, heard = turned(settings, seconds=1)
+
+    assert heard.events == ["refused"]
+    assert [version for _, version in announced(settings, broker)][-2:] == [damaged, sound]
+
+
 def test_only_so_many_versions_stay_on_disk(settings, shop):
     shop(40)
     for _ in range(3):
