@@ -1,4 +1,4 @@
-"""Search among item vectors: exact, by FAISS, one thread. All faiss calls of the project are here.
+"""Search among item vectors: exact, by FAISS, one thread. The customers of `neighbours.py` aside, faiss is met here only.
 
 `ItemIndex` ranks products for a query by inner product with their OUT vectors plus a bias that is rewritten in place as
 purchases arrive; `SimilarItems` finds products whose IN vectors point the same way. Rows are those of the model.
