@@ -1,4 +1,4 @@
-"""Search among item vectors: exact, by FAISS, one thread. The customers of `neighbours.py` aside, faiss is met here only.
+"""Search among item vectors: exact, by FAISS, one thread. Only `neighbours.py` calls faiss too, for customers.
 
 `ItemIndex` ranks products for a query by inner product with their OUT vectors plus a bias that is rewritten in place as
 purchases arrive; `SimilarItems` finds products whose IN vectors point the same way. Rows are those of the model.
