@@ -136,6 +136,10 @@ class LearningSettings(Section):
     """Learn again after so many seconds if there is any new purchase."""
     train_min_customers: Annotated[int, Field(ge=1, le=1_000_000_000)] = 50
     """With fewer customers nothing is learnt, and recent popularity answers."""
+    brand_models: Literal["auto", "on", "off"] = "auto"
+    """A model for each brand with train_min_customers customers; auto: if at least half of them buy no other brand."""
+    brand_models_max: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """So many brands at most have a model of their own; the others are answered by the one of every brand."""
     vector_size: Annotated[int, Field(ge=2, le=2_048)] = 128
     """Numbers in an item vector."""
     window: Annotated[int, Field(ge=1, le=1_000)] = 30

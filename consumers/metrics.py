@@ -18,6 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from consumers.brand_labels import BrandLabels
 from consumers.vital_signs import Heartbeat, RecommendedShare
 
 _PREFIX = "alsobought_"
@@ -61,15 +62,17 @@ class Labelled(Generic[Family]):
 class Metrics:
     """All metrics of one process; build it once and hand it in.
 
-    `heartbeat` and `recommended` are the two that remember something; their gauges are computed when scraped.
+    `heartbeat` and `recommended` are the two that remember something; their gauges are computed when scraped. So many
+    `brands` get labels of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, brands: int = 20) -> None:
         # Else every counter would come with a second series, its time of birth.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = CollectorRegistry()
         self.heartbeat = Heartbeat()
         self.recommended = RecommendedShare()
+        self.brand_label = BrandLabels(brands)
         self._model_made_at_s = float("nan")
         self._described: list[DescribedMetric] = []
         self._declare_records()
@@ -245,6 +248,14 @@ class Metrics:
         )
         self.model_swaps = self._counter("model_swaps_total", "Times that a model began to answer.")
         self.vocabulary_products = self._gauge("vocabulary_products", "Products that the model knows.")
+        self.brand_models = self._gauge("brand_models", "Brands with a model of their own that answers.")
+        self.brand_model_version = Labelled(
+            self._gauge("brand_model_version", "Number of the brand's own model that answers.", "brand")
+        )
+        self.brand_model_made = Labelled(
+            self._gauge("brand_model_made_timestamp_seconds", "When it was made, in seconds since 1970.", "brand")
+        )
+        self.brand_model_products = Labelled(self._gauge("brand_model_products", "Products that it knows.", "brand"))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}{name}", self._note(name, "counter", text, *labels), labels, registry=self.registry)

@@ -19,12 +19,14 @@ from confluent_kafka import Producer
 
 from config.settings import Settings
 from consumers.announcing import announcement_of, on_disk
+from consumers.brand_trainings import BrandTrainings, rules_of
 from consumers.clients import BrokerUnavailable
 from consumers.due import Due
 from consumers.metrics import Metrics
 from consumers.training import DATABASE, announcer_of, train_once
+from model.brands import count_brands
 from model.metadata import About, SnapshotRefused
-from model.reading import Watermark, read_watermark
+from model.reading import Watermark, read_contents, read_watermark
 from model.schema import StoreUnavailable
 from model.training import TooLittleData
 
@@ -49,7 +51,10 @@ class Trainer:
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
         self._told_damaged: set[str] = set()
         self._behind = True  # the folder may hold what is not announced yet
-        self._go_on_from_newest()
+        newest = {brand: abouts[0] for brand, abouts in on_disk(settings.models_folder, self._tell_refused).items()}
+        self._go_on_from(newest.get(""))
+        self._brands = BrandTrainings(rules_of(settings), newest)
+        self._uncounted = self._due.has_model  # before the first model an import may be going on
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Check every second, for ever."""
@@ -58,12 +63,23 @@ class Trainer:
             time.sleep(_CHECK_S)
 
     def turn(self, now_s: float) -> None:
-        """Announce what has not been announced yet, and learn when it is due. `now_s` is monotonic."""
+        """Announce what has not been announced yet, and learn what is due. `now_s` is monotonic.
+
+        One brand in a turn: so neither do many brands hold up the model of every brand, nor it them.
+        """
         if self._behind:
             self._catch_up()
         mark = self._watermark()
-        if mark is not None and self._due.check(mark.events, now_s):
-            self._learn_guarded(mark, now_s)
+        if mark is None:
+            return
+        if self._due.check(mark.events, now_s):
+            self._learn_of_every_brand(mark, now_s)
+        if self._uncounted:
+            self._count_brands()
+        brand = self._brands.next()
+        if brand is not None:
+            about = self._learn_guarded(brand)
+            self._brands.attempted(brand, time.monotonic(), has_model=about is not None)
 
     def _watermark(self) -> Watermark | None:
         try:
@@ -71,8 +87,7 @@ class Trainer:
         except StoreUnavailable:  # the worker has not made it yet, or says itself what is wrong with it
             return None
 
-    def _go_on_from_newest(self) -> None:
-        newest = next(iter(on_disk(self._settings.models_folder, self._tell_refused).get("", [])), None)
+    def _go_on_from(self, newest: About | None) -> None:
         if newest is not None:
             mark = self._watermark()
             same = mark is not None and mark.database_id == newest.database_id
@@ -87,27 +102,44 @@ class Trainer:
         else:
             self._behind = False
 
-    def _learn_guarded(self, mark: Watermark, now_s: float) -> None:
-        started = time.monotonic()
+    def _learn_of_every_brand(self, mark: Watermark, now_s: float) -> None:
         before = self._due.learnt_events
         self._due.attempted(mark.events, now_s, has_model=False)
+        about = self._learn_guarded(None, lambda: self._due.failed(before, now_s))
+        if about is not None:
+            self._due.attempted(about.events, time.monotonic(), has_model=True)
+        self._uncounted = True
+
+    def _count_brands(self) -> None:
+        if self._brands.wanted:
+            try:
+                contents = read_contents(self._database)
+            except StoreUnavailable:  # as above: the next turn tries again
+                return
+            counts = count_brands(contents.histories, contents.products)
+            self._brands.counted(counts, contents.watermark.database_id, time.monotonic())
+        self._uncounted = False
+
+    def _learn_guarded(self, brand_id: str | None, on_failure: Callable[[], None] = lambda: None) -> About | None:
+        started = time.monotonic()
+        about: About | None = None
         try:
-            about = self._learn()
+            about = self._learn(brand_id)
         except TooLittleData as little:
-            self._tell("too_little_data", {"message": str(little)})
+            self._tell("too_little_data", {"brand": brand_id, "message": str(little)})
         except BrokerUnavailable as error:  # only the announcement needs Kafka: the snapshot is there
             self._behind = True
             self._tell("unannounced", {"message": str(error)})
         except Exception as error:  # noqa: BLE001 - a process that dies would start over at once, and for ever
-            self._due.failed(before, now_s)
+            on_failure()
             self._tell("failed", {"message": str(error), "error": type(error).__name__})
         else:
-            self._due.attempted(about.events, time.monotonic(), has_model=True)
             self._tell("trained", _told(about) | {"seconds": round(time.monotonic() - started, 2)})
         finally:
             self._tell("progress", {"what": "", "done": 0.0})
+        return about
 
-    def _learn(self) -> About:
+    def _learn(self, brand_id: str | None) -> About:
         told_at_s = 0.0
 
         def progress(what: str, done: float) -> None:
@@ -117,7 +149,13 @@ class Trainer:
                 self._tell("progress", {"what": what, "done": max(done, 0.01)})
 
         progress("reading", 0.01)
-        return train_once(self._settings, announcer=self._announcer, progress=progress, on_refused=self._tell_refused)
+        return train_once(
+            self._settings,
+            brand_id=brand_id,
+            announcer=self._announcer,
+            progress=progress,
+            on_refused=self._tell_refused,
+        )
 
     def _tell_refused(self, version: str, refused: SnapshotRefused) -> None:
         if version in self._told_damaged:
@@ -129,6 +167,7 @@ class Trainer:
 def _told(about: About) -> dict[str, Any]:
     return {
         "version": about.version,
+        "brand": about.brand_id,
         "kind": about.kind,
         "reason": about.reason,
         "customers": about.customers,

@@ -87,6 +87,8 @@ class Demand:
         missed = self.changes - change
         if missed > len(self._kept):
             return None
+        if missed == 1:  # as it is: whoever follows each `add`, and that may be many, pays nothing
+            return self._kept[-1]
         kept = [self._kept[-back] for back in range(1, missed + 1)]
         products = np.concatenate([np.zeros(0, np.int64), *(c.products for c in kept)])
         return Change(np.unique(products), any(c.lowered for c in kept))

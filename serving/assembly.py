@@ -13,7 +13,6 @@ from confluent_kafka import KafkaException, murmur2
 
 from config.settings import Settings, matches_topic
 from consumers.announcements import Announcement
-from consumers.brand_labels import BrandLabels
 from consumers.broadcasts import Broadcasts
 from consumers.clients import KafkaClients
 from consumers.dead_letters import DeadLetters
@@ -196,7 +195,6 @@ def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: 
         models=models,
         answer=lambda requests: recommender.answer(requests, nullcontext),
         metrics=base.metrics,
-        brand_labels=BrandLabels(settings.metrics_brands),
         is_news=partitions.is_news,
         k=settings.default_k,
         allowance=Allowance(settings.accuracy_sample_per_s),

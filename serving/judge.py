@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 import structlog
 
-from consumers.brand_labels import EVERY_BRAND, BrandLabels
+from consumers.brand_labels import EVERY_BRAND
 from consumers.metrics import Metrics
 from model.purchases import LogRecord, Purchase
 from model.schema import StoreUnavailable
@@ -45,7 +45,6 @@ class LiveJudge:
     models: LiveModels
     answer: Callable[[Sequence[Request]], Sequence[Answer]]
     metrics: Metrics
-    brand_labels: BrandLabels
     is_news: Callable[[int, int], bool]  # partition, offset: whether the record came after the restore
     k: int
     allowance: Allowance
@@ -74,10 +73,10 @@ class LiveJudge:
 
     def _is_news(self, purchase: Purchase, partition: int, offset: int) -> bool:
         """Neither a replay of history, nor something that the model that answers has learnt from already."""
-        model = self.models.for_brand(purchase.brand or None)
-        if model is None or not self.is_news(partition, offset):
+        models = self.models.asked(purchase.brand or None)
+        if not models or not self.is_news(partition, offset):
             return False
-        return offset >= model.snapshot.metadata.offsets.get(str(partition), 0)
+        return all(offset >= model.snapshot.metadata.offsets.get(str(partition), 0) for model in models)
 
     def _judge(self, purchases: Sequence[Purchase]) -> None:
         cases = self._cases(purchases)
@@ -103,17 +102,17 @@ class LiveJudge:
                 continue
             numbers = [self.store.number_of(purchase.brand, product_id) for product_id in purchase.products]
             if all(number in before for number in numbers):
-                self.metrics.repurchases(self.brand_labels(purchase.brand)).inc()
+                self.metrics.repurchases(self.metrics.brand_label(purchase.brand)).inc()
                 continue
             new = frozenset(number for number in numbers if number is not None and number not in before)
             cases.append(_Case(purchase.profile, purchase.brand, new))
         return cases
 
     def _count(self, case: _Case, ranks: Sequence[float]) -> str:
-        label = self.brand_labels(case.brand)
+        label = self.metrics.brand_label(case.brand)
         self.metrics.judged_purchases(label).inc()
-        model = self.models.for_brand(case.brand or None)
-        if model is None or not len(model.rows_of(np.array(list(case.bought), np.int64))):
+        bought = np.array(list(case.bought), np.int64)
+        if not any(len(model.rows_of(bought)) for model in self.models.asked(case.brand or None)):
             self.metrics.judged_unknown(label).inc()
         for by, rank in zip(BY, ranks, strict=True):
             self.metrics.hits(by, label).inc(rank > 0)

@@ -15,8 +15,10 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from consumers.announcements import Announcement
+from consumers.brand_labels import OTHER
 from consumers.metrics import Metrics
 from model.demand import Demand
 from model.schema import StoreUnavailable
@@ -46,14 +48,30 @@ class LiveModels:
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
     outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
+    _measured: set[str] = field(default_factory=set)  # brand labels with metrics of their own
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
 
-    def for_brand(self, brand_id: str | None) -> LiveModel | None:
-        """The brand's own model, else the one of every brand, else None."""
-        brand = brand_id or ""
-        return self.live.get(brand) or (None if brand in self.outsold else self.live.get(""))
+    def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
+        """The brand's own model, else the one of every brand, else None.
+
+        One that knows none of the product numbers in `known` stands back for one that does: a brand's own model knows
+        nothing of what its customers buy elsewhere.
+        """
+        models = self.asked(brand_id)
+        if known is not None:
+            knowing = [model for model in models if len(model.rows_of(known))]
+            models = knowing or models
+        return models[0] if models else None
+
+    def asked(self, brand_id: str | None) -> list[LiveModel]:
+        """The models that may answer for a brand, its own first; none where recent popularity does as well."""
+        if brand_id in self.outsold:
+            return []
+        names = [brand_id, ""] if brand_id else [""]
+        return [self.live[name] for name in names if name in self.live]
 
     def why_none(self, brand_id: str | None) -> str:
         """Why no model answers for this brand, in the word that replies use."""
@@ -61,8 +79,8 @@ class LiveModels:
 
     @property
     def settled(self) -> bool:
-        """Whether no brand waits for its first model to be opened."""
-        return all(opening.brand in self.live for opening in list(self._opening))
+        """Whether nobody waits for a first model; that of every brand answers until a brand's own is there."""
+        return "" in self.live or all(opening.brand in self.live for opening in list(self._opening))
 
     @property
     def opening(self) -> int:
@@ -119,7 +137,8 @@ class LiveModels:
         announcement = opening.announcement
         found: OpenedModel | SnapshotRefused
         try:
-            found = open_model(self.models, announcement.uri, announcement.sha256)
+            with self._one_at_a_time:  # a start with many brands is to leave the loop its share of the processor
+                found = open_model(self.models, announcement.uri, announcement.sha256)
             if found.snapshot.metadata.version != announcement.version:
                 found = SnapshotRefused("bad_version", f"{found.snapshot.folder} does not hold {announcement.version}")
         except SnapshotRefused as refused:
@@ -176,8 +195,24 @@ class LiveModels:
             log.warning("model_withdrawn", version=gone.version, brand=brand or None)
             self._measure()
 
+    def _measure_brands(self) -> None:
+        """Those brands that have a label of their own; what is said of several together would mean nothing."""
+        metrics, own = self.metrics, {brand: model for brand, model in self.live.items() if brand}
+        metrics.brand_models.set(len(own))
+        labelled = {metrics.brand_label(brand): model for brand, model in own.items()}
+        labelled.pop(OTHER, None)
+        for label in self._measured - labelled.keys():
+            for gauge in (metrics.brand_model_version, metrics.brand_model_made, metrics.brand_model_products):
+                gauge.forget(label)
+        for label, model in labelled.items():
+            metrics.brand_model_version(label).set(version_number(model.version))
+            metrics.brand_model_made(label).set(model.snapshot.metadata.created_at_s)
+            metrics.brand_model_products(label).set(len(model.numbers))
+        self._measured = set(labelled)
+
     def _measure(self) -> None:
-        """The metrics speak of the model of every brand; where there is none, of a brand's own."""
+        """The metrics speak of the model of every brand (where there is none, of any), and of each brand's own."""
+        self._measure_brands()
         model = self.live.get("") or next(iter(self.live.values()), None)
         if model is None:
             self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)

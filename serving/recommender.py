@@ -130,7 +130,7 @@ class Recommender:
         for i, case in enumerate(cases):
             if kind not in _parts(case.request):
                 continue
-            model = self._models.for_brand(case.request.brand_id)
+            model = self._models.for_brand(case.request.brand_id, _spoken_for(case, kind))
             if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
             else:
@@ -211,6 +211,13 @@ def _parts(request: Request) -> Sequence[str]:
 def _counts(case: Case) -> bool:
     """Whether the products that the request names are a basket, which speaks for what goes with it."""
     return bool(case.basket) and case.request.kind in ("recs", "all")
+
+
+def _spoken_for(case: Case, kind: str) -> NDArray[np.int64]:
+    """The products that a model must know to have something to say."""
+    if kind == "similar":
+        return np.array(case.page, np.int64)
+    return np.concatenate((case.bought, np.array(case.basket, np.int64))) if _counts(case) else case.bought
 
 
 def _latest_order(histories: Histories, i: int) -> list[int]:

@@ -49,9 +49,13 @@ class Service:
     """One running process: what it is made of, as far as it has been built."""
 
     settings: Settings
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: Metrics = field(init=False)
     waiting_for: str = "Kafka"
     parts: Parts | None = None
+
+    def __post_init__(self) -> None:
+        """Make the metrics, which HTTP shows from the first moment on."""
+        self.metrics = Metrics(self.settings.metrics_brands)
 
     @property
     def worker(self) -> Worker | None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 
 from config.settings import Settings
-from consumers.brand_labels import BrandLabels
 from consumers.metrics import Metrics
 from consumers.training import train_once
 from model.demand import Demand
@@ -96,7 +95,7 @@ def _taken(
     live.live[""] = tie(open_model(models, version), store)
     live.turn()
     judge = LiveJudge(
-        store, live, Recommender(store, demand, live).answer, metrics, BrandLabels(20), lambda *_: True, 10,
+        store, live, Recommender(store, demand, live).answer, metrics, lambda *_: True, 10,
         Allowance(per_s), 1000,
     )  # fmt: skip
     began, began_cpu = time.perf_counter(), time.process_time()

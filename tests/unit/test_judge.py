@@ -18,12 +18,12 @@ def judge(shop):
 
 
 def judge_of(shop, **changed):
+    shop.metrics.brand_label = BrandLabels(2)
     given = {
         "store": shop.store,
         "models": shop.models,
         "answer": shop.recommender.answer,
         "metrics": shop.metrics,
-        "brand_labels": BrandLabels(2),
         "is_news": lambda _partition, _offset: True,
         "k": 3,
         "allowance": Allowance(1000),
