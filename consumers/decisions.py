@@ -31,10 +31,13 @@ class Decision:
 def after_trainings(now: Announcement | None, abouts: Sequence[About]) -> Decision | None:
     """What the gate's judgements make of what is announced; None when that stays. `abouts`: one brand's, newest first.
 
-    The last judgement that found the serving model not to be the best decides.
+    The last judgement that found the serving model not to be the best decides. A brand's first model that is no better
+    than recent popularity changes nothing: the model of every brand goes on answering for it.
     """
     if now is not None and now.pinned:
         return None
+    if now is None:
+        abouts = [about for about in abouts if about.brand_id is None or about.judgement.answers != "popular"]
     newer = [about for about in abouts if now is None or version_number(about.version) > now.decided_at]
     for about in newer:
         if about.judgement.answers != "serving":

@@ -61,6 +61,15 @@ def on_disk(*abouts):
     return sorted(made, key=lambda one: int(one.version[1:].partition("-")[0]), reverse=True)
 
 
+def test_a_brands_first_model_that_is_no_better_than_what_sells_leaves_the_one_of_every_brand_to_answer():
+    refused = msgspec.structs.replace(about(2, "popular"), brand_id="acme")
+    accepted = msgspec.structs.replace(about(3), brand_id="acme")
+
+    assert after_trainings(None, [refused]) is None
+    assert after_trainings(None, [accepted, refused]).version == v(3)
+    assert after_trainings(None, [about(2, "popular")]).serves == "popular"
+
+
 def followed(now, decision):
     """What is announced once the decision is."""
     return msgspec.structs.replace(
