@@ -33,6 +33,18 @@ def log_refused(version: str, refused: SnapshotRefused) -> None:
     log.error("model_damaged", version=version, reason=refused.reason, message=str(refused))
 
 
+def once(tell: OnRefused) -> OnRefused:
+    """Tell of each version once, though it is wanted for more than one thing."""
+    told: set[str] = set()
+
+    def tell_once(version: str, refused: SnapshotRefused) -> None:
+        if version not in told:
+            told.add(version)
+            tell(version, refused)
+
+    return tell_once
+
+
 def announced_now(clients: KafkaClients, topic: str) -> Announced:
     """What is announced for each brand; empty before the topic is there. Raises `BrokerUnavailable`."""
     found: dict[str, Announcement] = {}

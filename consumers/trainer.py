@@ -18,7 +18,7 @@ import structlog
 from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.announcing import announcement_of, on_disk
+from consumers.announcing import announcement_of, on_disk, once
 from consumers.brand_trainings import BrandTrainings, rules_of
 from consumers.clients import BrokerUnavailable
 from consumers.due import Due
@@ -49,7 +49,7 @@ class Trainer:
         self._database = settings.data_dir / DATABASE
         self._announcer = announcer_of(settings, producer)
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
-        self._told_damaged: set[str] = set()
+        self._tell_refused = once(self._refused)
         self._behind = True  # the folder may hold what is not announced yet
         newest = {brand: abouts[0] for brand, abouts in on_disk(settings.models_folder, self._tell_refused).items()}
         self._go_on_from(newest.get(""))
@@ -157,10 +157,7 @@ class Trainer:
             on_refused=self._tell_refused,
         )
 
-    def _tell_refused(self, version: str, refused: SnapshotRefused) -> None:
-        if version in self._told_damaged:
-            return
-        self._told_damaged.add(version)
+    def _refused(self, version: str, refused: SnapshotRefused) -> None:
         self._tell("refused", {"version": version, "reason": refused.reason, "message": str(refused)})
 
 

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from config.settings import Settings
 from consumers.announcements import Announcement
-from consumers.announcing import Announcer, OnRefused, announced_now, log_refused, on_disk
+from consumers.announcing import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.clients import BrokerUnavailable, KafkaClients
 from consumers.decisions import lineage, why_full
 from model.metadata import About, SnapshotRefused, file_names, read_about
@@ -61,7 +61,7 @@ def train_once(
     Without `announce` Kafka is not asked for anything and no version is removed. Raises `TooLittleData`, or what kept
     it from reading, writing or announcing.
     """
-    on_refused = _once(on_refused)
+    on_refused = once(on_refused)
     announcer = announcer or (announcer_of(settings) if announce else None)
     before = _Before(
         _announced(announcer, brand_id or "") if announce else None,
@@ -72,18 +72,6 @@ def train_once(
     if announce and announcer is not None:
         announcer.catch_up(on_refused)
     return read_about(settings.models_folder, version)
-
-
-def _once(tell: OnRefused) -> OnRefused:
-    """Tell of each version once, though it is wanted for more than one thing."""
-    told: set[str] = set()
-
-    def tell_once(version: str, refused: SnapshotRefused) -> None:
-        if version not in told:
-            told.add(version)
-            tell(version, refused)
-
-    return tell_once
 
 
 def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:

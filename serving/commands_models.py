@@ -150,11 +150,10 @@ def _found(settings: Settings, wanted: str) -> About:
 
 
 def _newest(abouts: Sequence[About], now: Announcement | None) -> str:
-    """The newest version there is: what is decided now is decided in the knowledge of all of them."""
+    """The newest version there is, "" for none: what is decided now is decided in the knowledge of all of them."""
     if abouts:
         return abouts[0].version
-    assert now is not None, "somebody is announced or on disk"
-    return now.version
+    return "" if now is None else now.version
 
 
 @command("pin", example="alsobought models pin v12")
@@ -171,7 +170,7 @@ def pin_command(settings: Settings, *, version: str) -> None:
 @settings_options(*_FOLDER)
 def unpin_command(settings: Settings, *, brand_id: str) -> None:
     """Let new models take over again; until the next one is accepted the pinned version goes on answering."""
-    _decide(settings, brand_id, lambda now, abouts: unpin(now, _newest(abouts, now) if now or abouts else ""))
+    _decide(settings, brand_id, lambda now, abouts: unpin(now, _newest(abouts, now)))
 
 
 @command("promote", example="alsobought models promote v13")
@@ -191,9 +190,7 @@ def rollback_command(settings: Settings, *, brand_id: str) -> None:
 
     The version that is left does not come back by itself, and nothing more is learnt on top of it.
     """
-    _decide(
-        settings, brand_id, lambda now, abouts: rollback(now, abouts, _newest(abouts, now) if now or abouts else "")
-    )
+    _decide(settings, brand_id, lambda now, abouts: rollback(now, abouts, _newest(abouts, now)))
 
 
 for _command in (pin_command, unpin_command, promote_command, rollback_command):
