@@ -146,8 +146,8 @@ def _votes_of(votes: ProductVotes, history: Owned, entries: slice) -> tuple[NDAr
     if not len(rows):
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
     shares = (weights / weights.sum())[:, None]
-    strengths: NDArray[np.float32] = votes.weights.take(rows, axis=0) * shares
-    return votes.rows.take(rows, axis=0).ravel(), strengths.ravel()
+    voted, strengths = votes.of(rows)
+    return voted.ravel(), (strengths * shares).ravel()
 
 
 def _sums(

@@ -1,8 +1,8 @@
-"""Calibration: scale, recency, trend and the weights of the votes, learnt on the windows before now as a training step.
+"""Calibration: the first stage, recency and the weights of the second stage, learnt on the windows before now.
 
 For each window a model is trained on what precedes it and shown what was then bought. What is learnt on the older
-windows is tried on the newest, beside the stated defaults and beside what sells lately; the best of the three serves,
-and if that is the learnt, it is learnt anew on all windows. With too little data the defaults stand.
+windows is tried on the newest, beside the stated weights, the index alone and what sells lately; the best of these
+serves, and if that is the learnt, it is learnt anew on all windows. With too little data the index alone answers.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,6 @@ _LEAST_CUSTOMERS = 50  # tested in a window, for it to teach anything
 _MOST_CUSTOMERS = 3_000  # of a window, drawn at random: more say the same and cost time
 _FEW_CUSTOMERS = 800  # for choices among whole settings, where every choice costs the features anew
 _RECENCIES = (0.7, 0.9, 1.0)
-_TREND_DAYS = (7, 14, 30)
 _REGULARISATIONS = (400.0, 1000.0, 2500.0)
 _CHEAP_ITEMS = 6_000  # up to so many products trying several tables costs seconds
 _WORTH = 0.002  # of mean log-likelihood: a smaller gain does not move a setting from its default
@@ -43,7 +42,7 @@ class Calibration:
     scoring: Scoring
     weights: Weights | None  # None: the first stage alone
     votes: VoteParameters
-    source: str  # learnt, "learnt, first stage too", defaults or popularity: whose weights these are
+    source: str  # learnt, "learnt, first stage too", stated, index or popularity: whose weights these are
     windows: int  # looked at
     customers: int  # tested in the newest
     ndcg: dict[str, float]  # at 10 on the newest window, by source, learnt on the older windows only
@@ -86,13 +85,14 @@ def calibrate_on(trials: Sequence[Trial], recipe: OwnRecipe) -> Calibration:
     usable = [replace(trial, truth=sampled(trial.truth, _MOST_CUSTOMERS, seed=0)) for trial in trials]
     usable = [trial for trial in usable if len(trial.truth.customers) >= _LEAST_CUSTOMERS]
     if not usable or recipe.weights is None:
-        return Calibration(recipe.scoring, recipe.weights, recipe.votes, "defaults", 0, 0, {})
+        return Calibration(recipe.scoring, None, recipe.votes, "index", 0, 0, {})
     plain = _with_settings(usable, recipe.weights)
     staged = _with_first_stage(plain)
-    tried = {
+    tried: dict[str, tuple[Sequence[Trial], Weights | None]] = {
         "learnt": (plain, _taught(plain, recipe.weights)),
         _FIRST_TOO: (staged, _taught(staged, recipe.weights)),
-        "defaults": (usable, recipe.weights),
+        "stated": (usable, recipe.weights),
+        "index": (usable, None),
         "popularity": (plain, POPULARITY),
     }
     ndcg = {source: _ndcg(_to_try(which), weights) for source, (which, weights) in tried.items()}
@@ -123,7 +123,7 @@ def _under(model: OwnModel, recipe: OwnRecipe) -> OwnModel:
 
 
 def _with_settings(trials: Sequence[Trial], prior: Weights) -> list[Trial]:
-    """The trials under the table, the recency and the trend's days that explain the purchases best."""
+    """The trials under the table and the recency that explain the purchases best."""
     few = [replace(trial, truth=sampled(trial.truth, _FEW_CUSTOMERS, seed=1)) for trial in trials]
     candidates = [_candidates(trial) for trial in few]
     variants = [few]
@@ -134,9 +134,6 @@ def _with_settings(trials: Sequence[Trial], prior: Weights) -> list[Trial]:
     scoring = best[0].model.recipe.scoring
     recencies = [replace(scoring, recency=other) for other in _RECENCIES if other != scoring.recency]
     best = _likeliest([best, *(_with_scoring(best, other) for other in recencies)], candidates, prior)
-    scoring = best[0].model.recipe.scoring
-    trends = [replace(scoring, trend_days=other) for other in _TREND_DAYS if other != scoring.trend_days]
-    best = _likeliest([best, *(_with_scoring(best, other) for other in trends)], candidates, prior)
     return [replace(trial, truth=whole.truth) for trial, whole in zip(best, trials, strict=True)]
 
 
@@ -194,7 +191,7 @@ def _examples(trial: Trial, candidates: Sequence[NDArray[np.int64]]) -> Examples
     return examples_of(sizes, values, hits_of(shown, trial.truth)[inside])
 
 
-def _ndcg(trial: Trial, weights: Weights) -> float:
+def _ndcg(trial: Trial, weights: Weights | None) -> float:
     shown = trial.model.with_weights(weights).recommend(trial.truth.customers, _K)
     return judge(shown, trial.truth, trial.model.evidence.demand.total).mean("ndcg")
 

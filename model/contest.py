@@ -260,4 +260,4 @@ def _note(recipe: OwnRecipe) -> str:
     if recipe.weights is None:
         return ""
     weights = " ".join(f"{value:.2f}" for value in recipe.weights.array())
-    return f"weights {weights}, recency {recipe.scoring.recency:g}, {recipe.scoring.trend_days} d"
+    return f"weights {weights}, recency {recipe.scoring.recency:g}"

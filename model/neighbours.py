@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.demand import DAY_S
-from model.histories import Histories, customer_of_line, starts_where
+from model.histories import Histories, customer_of_line, distinct, starts_where
+from model.ranking import owned, query_vectors
+from model.splits import of_customers
 
+_CENTRE_CUSTOMERS = 20_000  # more would say the same and cost time
 _TINY = np.finfo(np.float32).tiny
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
@@ -204,3 +207,41 @@ class Neighbours:
             np.subtract.at(self._sum, self._rows[slot][~kept], self._counts[slot][~kept])
             self._rows[slot], self._times[slot] = self._rows[slot][kept], self._times[slot][kept]
             self._counts[slot] = self._counts[slot][kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How a model makes a query vector of a history."""
+
+    vectors: NDArray[np.float32]  # IN (n_items, dimension)
+    row_of_product: NDArray[np.integer]  # by product number, -1 = none; it may end before the newest product
+    recency: float
+
+    def queries(self, histories: Histories) -> NDArray[np.float32]:
+        """float32 (n_customers, dimension), unscaled."""
+        return query_vectors(self.vectors, owned(distinct(histories), self.row_of_product, self.recency), 1.0)
+
+    def centre(self, histories: Histories) -> NDArray[np.float32]:
+        """float32 (dimension,): the mean query vector of 20,000 customers at most, spread evenly over all."""
+        chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _CENTRE_CUSTOMERS).astype(np.int64))
+        mean: NDArray[np.float32] = self.queries(of_customers(histories, chosen)).mean(axis=0)
+        return mean
+
+
+def take_up(neighbours: Neighbours, encoder: Encoder, histories: Histories, now_s: int) -> None:
+    """Put these customers into the index as they are now; `histories.customers` are their numbers."""
+    since_s = neighbours.begin(now_s)
+    bought = first_purchases(histories, encoder.row_of_product, since_s)
+    neighbours.put(histories.customers, encoder.queries(histories), bought)
+
+
+def neighbours_of(
+    encoder: Encoder, histories: Histories, centre: NDArray[np.float32], parameters: NeighbourParameters
+) -> Neighbours:
+    """The index of all who were active lately, as it is at the time of the newest purchase."""
+    neighbours = Neighbours(centre, len(encoder.vectors), parameters)
+    now_s = int(histories.times.max(initial=0))
+    lately = histories.times >= neighbours.begin(now_s)
+    active = np.unique(customer_of_line(histories)[lately])
+    take_up(neighbours, encoder, of_customers(histories, active), now_s)
+    return neighbours

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from model import item2vec
 from model.blend import Asking, Evidence, Weights, rank_blended
 from model.demand import Demand
+from model.ease import learn_votes
 from model.histories import Bought, Histories, distinct
 from model.index import ItemIndex
 from model.item2vec import Item2vec
-from model.neighbours import NeighbourParameters, Neighbours, first_purchases
-from model.product_votes import VoteParameters, learn_votes
+from model.neighbours import Encoder, NeighbourParameters, neighbours_of
+from model.product_votes import VoteParameters
 from model.ranking import Owned, Ranked, Scoring, owned, query_vectors, rank
 from model.sentences import in_vocabulary
-from model.splits import of_customers
 from model.training import Progress, TrainingParameters, silent
 
 _BATCH = 256
@@ -91,7 +91,7 @@ class OwnModel:
     def with_scoring(self, scoring: Scoring) -> "OwnModel":
         """The same vectors under another first stage; neighbours follow where recency has changed."""
         recipe = replace(self.recipe, scoring=scoring)
-        evidence = _evidence(self.histories, self.bought, self.item2vec, self.row_of_product, recipe)
+        evidence = _evidence(self.histories, self.item2vec, self.row_of_product, recipe)
         return replace(self, recipe=recipe, evidence=replace(evidence, votes=self.evidence.votes))
 
     def with_votes(self, votes: VoteParameters) -> "OwnModel":
@@ -112,7 +112,7 @@ def put_together(histories: Histories, keys: Sequence[str], learnt: Item2vec, re
     """All but the product votes, around item vectors that are there."""
     bought = distinct(histories)
     row_of_product = learnt.rows_of(keys)
-    evidence = _evidence(histories, bought, learnt, row_of_product, recipe)
+    evidence = _evidence(histories, learnt, row_of_product, recipe)
     return OwnModel(histories, bought, row_of_product, learnt, evidence, recipe)
 
 
@@ -124,9 +124,7 @@ def part_of(bought: Bought, positions: NDArray[np.integer]) -> Bought:
     return Bought(starts, bought.products[entries], bought.ranks[entries])
 
 
-def _evidence(
-    histories: Histories, bought: Bought, learnt: Item2vec, row_of_product: NDArray[np.int64], recipe: OwnRecipe
-) -> Evidence:
+def _evidence(histories: Histories, learnt: Item2vec, row_of_product: NDArray[np.int64], recipe: OwnRecipe) -> Evidence:
     scoring = recipe.scoring
     number_of_row = np.zeros(len(learnt.keys), np.int64)
     known = np.flatnonzero(row_of_product >= 0)
@@ -134,26 +132,9 @@ def _evidence(
     demand = Demand(scoring.trend_days)
     demand.add(histories.products, histories.times)
     bias = demand.bias(number_of_row, scoring.popularity_weight, scoring.trend_weight)
-    history = owned(bought, row_of_product, scoring.recency)
-    vectors = query_vectors(learnt.vectors, history, 1.0)
-    neighbours = _neighbours(histories, vectors, row_of_product, len(learnt.keys), recipe.neighbours)
+    encoder = Encoder(learnt.vectors, row_of_product, scoring.recency)
+    neighbours = neighbours_of(encoder, histories, encoder.centre(histories), recipe.neighbours)
     return Evidence(ItemIndex.build(learnt.outputs, bias), demand, number_of_row, neighbours)
-
-
-def _neighbours(
-    histories: Histories,
-    vectors: NDArray[np.float32],
-    row_of_product: NDArray[np.int64],
-    items: int,
-    parameters: NeighbourParameters,
-) -> Neighbours:
-    neighbours = Neighbours(vectors.mean(axis=0), items, parameters)
-    since_s = neighbours.begin(int(histories.times.max(initial=0)))
-    latest = np.maximum.reduceat(histories.times, histories.starts[:-1])
-    active = np.flatnonzero(latest >= since_s)
-    bought = first_purchases(of_customers(histories, active), row_of_product, since_s)
-    neighbours.put(histories.customers[active], vectors[active], bought)
-    return neighbours
 
 
 def _excluded(asking: Asking, *, repeat: bool) -> list[NDArray[np.int64]]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]  # scipy ships no types
 
 from model.demand import Demand
+from model.ease import ease, purchases_matrix
 from model.histories import Bought, Histories, distinct, in_time_order
 from model.own_model import part_of
-from model.product_votes import ease, purchases_matrix
 from model.ranking import LEAST_WEIGHT
 from model.sentences import Sets, in_vocabulary
 

@@ -1,19 +1,14 @@
 """Votes of products for products: who bought this goes on to buy that, as a sparse table of the strongest votes.
 
-The table is cut from EASE (Steck 2019, arXiv:1905.03375): the closed-form linear model that predicts each product of a
-customer from the others. Great buyers weigh less by product, so that they do not decide alone. Time
-grows with the cube of the products and memory with the square: beyond `most` the less bought ones neither give nor get
-votes.
+The table is learnt by `ease.py`; reading and using it needs no SciPy. Products that are bought too seldom to vote share
+one row without votes, so a large catalogue costs 4 bytes a product.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack  # type: ignore[import-untyped]  # scipy ships no types
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy ships no types
-
-from model.sentences import Sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,68 +23,47 @@ class VoteParameters:
 
 @dataclass(frozen=True, slots=True)
 class ProductVotes:
-    """Row i of the model votes for `rows[i, j]` with `weights[i, j]`; places beyond its votes hold row 0, weight 0."""
+    """Row i of the model votes for `rows[place[i], j]` with `weights[place[i], j]`; line 0 holds no votes."""
 
-    rows: NDArray[np.int32]  # (n_items, width)
-    weights: NDArray[np.float32]  # (n_items, width), not negative
+    place: NDArray[np.int32]  # (n_items,) lines of the table
+    rows: NDArray[np.int32]  # (1 + n_voters, width) rows of the model; 0 where there are no more votes
+    weights: NDArray[np.float32]  # (1 + n_voters, width), not negative; 0 where there are no more votes
 
+    def of(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Whom these rows vote for and how strongly, both (len(rows), width)."""
+        lines = self.place.take(rows)
+        return self.rows.take(lines, axis=0), self.weights.take(lines, axis=0)
 
-def learn_votes(sets: Sets, items: int, parameters: VoteParameters) -> ProductVotes:
-    """The table for a model of `items` rows from the rows that each customer bought."""
-    buyers = np.bincount(sets.rows, minlength=items)
-    chosen = np.sort(np.argsort(-buyers, kind="stable")[: parameters.most])
-    rows = np.zeros((items, parameters.width), np.int32)
-    weights = np.zeros((items, parameters.width), np.float32)
-    width = min(parameters.width, len(chosen))
-    if not width:
-        return ProductVotes(rows, weights)
-    votes = ease(sets, chosen, items, parameters.regularisation, parameters.power)
-    best = np.argpartition(-votes, width - 1, axis=1)[:, :width]
-    strength = np.maximum(np.take_along_axis(votes, best, axis=1), 0.0)
-    rows[chosen, :width] = np.where(strength > 0, chosen[best], 0)
-    weights[chosen, :width] = strength
-    return ProductVotes(rows, weights)
+    def is_sound(self, items: int) -> bool:
+        """Whether this can be the table of a model of so many rows."""
+        return (
+            self.place.shape == (items,)
+            and self.rows.shape == self.weights.shape
+            and len(self.rows) > 0
+            and bool(((self.place >= 0) & (self.place < len(self.rows))).all())
+            and bool(((self.rows >= 0) & (self.rows < items)).all())
+            and bool((np.isfinite(self.weights) & (self.weights >= 0)).all())
+            and not self.weights[0].any()
+        )
 
+    def extended(self, items: int) -> "ProductVotes":
+        """The same table for a model that has got further rows behind these: the new ones have no votes yet."""
+        place = np.zeros(items, np.int32)
+        place[: len(self.place)] = self.place
+        return ProductVotes(place, self.rows, self.weights)
 
-def ease(
-    sets: Sets, chosen: NDArray[np.int64], items: int, regularisation: float, power: float = 0.0
-) -> NDArray[np.float32]:
-    """float32 (n, n): EASE's whole matrix for the `chosen` rows, [i, j] = what i says for j, diagonal 0.
+    def write(self, path: Path) -> None:
+        """Write one file that `read` takes."""
+        np.savez(path, place=self.place, rows=self.rows, weights=self.weights)
 
-    A customer's purchases are weighed by products ** -power, scaled so that the mean square weight of a purchase is 1:
-    a regularisation means about the same for every power.
-    """
-    bought = purchases_matrix(sets, chosen, items)
-    sizes = np.diff(bought.indptr)
-    weights = np.maximum(sizes, 1.0) ** -power
-    weights /= np.sqrt((weights**2 @ sizes) / max(sizes.sum(), 1))
-    bought.data *= np.repeat(weights, sizes).astype(np.float32)
-    gram = np.asfortranarray((bought.T @ bought).toarray(), np.float32)
-    gram[np.diag_indices_from(gram)] += np.float32(regularisation)
-    inverse = _inverse(gram)
-    votes: NDArray[np.float32] = inverse
-    votes /= -np.diag(inverse).copy()
-    votes[np.diag_indices_from(votes)] = 0.0
-    return votes
+    @classmethod
+    def read(cls, path: Path) -> "ProductVotes":
+        """Read what `write` wrote. Raises ValueError, KeyError or OSError when it is something else."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["place"], arrays["rows"], arrays["weights"])
 
 
-def purchases_matrix(sets: Sets, chosen: NDArray[np.int64], items: int) -> csr_matrix:
-    """float32 (n_customers, len(chosen)), sparse, 1 where bought."""
-    column = np.full(items, -1, np.int64)
-    column[chosen] = np.arange(len(chosen))
-    owner = np.repeat(np.arange(len(sets.starts) - 1), sets.sizes())
-    columns = column[sets.rows]
-    kept = columns >= 0
-    ones = np.ones(int(kept.sum()), np.float32)
-    return csr_matrix((ones, (owner[kept], columns[kept])), shape=(len(sets.starts) - 1, len(chosen)))
-
-
-def _inverse(symmetric: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The inverse of a positive definite matrix, which is overwritten: half the time of a general one."""
-    factor, failed = lapack.spotrf(symmetric, lower=1, overwrite_a=1)
-    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
-        raise ValueError("the matrix is not positive definite: give a greater regularisation")
-    lower = np.tril(inverse, -1)
-    whole: NDArray[np.float32] = np.ascontiguousarray(np.tril(inverse) + lower.T)
-    return whole
+def no_votes(items: int, width: int = 0, voters: int = 0) -> ProductVotes:
+    """A table in which nobody votes, with room for the votes of `voters`."""
+    shape = (1 + voters, width)
+    return ProductVotes(np.zeros(items, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.float32))

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import item2vec
+from model.ease import learn_votes
 from model.evaluation import Judged, judge
 from model.histories import Histories, distinct, not_yet_learnt
 from model.item2vec import Item2vec
 from model.own_model import OwnRecipe, put_together
-from model.product_votes import ProductVotes, learn_votes
+from model.product_votes import ProductVotes
 from model.sentences import in_vocabulary
 from model.splits import Split, between
 from model.training import Limits, Parent, Progress, Situation, UpdateParameters, rebuild_reason, silent

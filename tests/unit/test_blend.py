@@ -78,9 +78,9 @@ def test_a_single_weight_orders_by_its_feature(model, name):
 
 def test_votes_are_the_shares_of_the_history_in_the_table(model):
     asking = model.asking(np.array([4]))
-    table = model.evidence.votes
+    rows, strengths = model.evidence.votes.of(np.arange(60))
     dense = np.zeros((60, 60))
-    np.add.at(dense, (np.repeat(np.arange(60), table.rows.shape[1]), table.rows.ravel()), table.weights.ravel())
+    np.add.at(dense, (np.repeat(np.arange(60), rows.shape[1]), rows.ravel()), strengths.ravel())
     weights = asking.history.weights / asking.history.weights.sum()
     expected = np.log(weights @ dense[asking.history.rows] + 1e-3)
 

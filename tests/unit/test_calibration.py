@@ -1,4 +1,4 @@
-"""Calibration: learnt where it helps, the stated defaults or best sellers where it does not."""
+"""Calibration: learnt where it helps, the index alone or best sellers where it does not."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_weights_are_learnt_on_the_windows_before_now(shop):
 
     assert found.source.startswith("learnt")
     assert found.windows == 2
-    assert found.ndcg[found.source] >= found.ndcg["defaults"] > found.ndcg["popularity"]
+    assert found.ndcg[found.source] >= found.ndcg["stated"] > found.ndcg["popularity"]
 
 
 def test_one_window_is_enough_to_learn_from(shop):
@@ -38,11 +38,11 @@ def test_the_same_data_give_the_same_calibration(shop):
     assert calibrate(*shop, RECIPE, Cut(20), windows=1) == calibrate(*shop, RECIPE, Cut(20), windows=1)
 
 
-def test_with_too_little_data_the_defaults_stand():
+def test_with_too_little_data_the_index_alone_answers():
     found = calibrate(*shop_histories(customers=30), RECIPE, Cut(20))
 
-    assert found.source == "defaults"
-    assert calibrated(RECIPE, found) == RECIPE
+    assert (found.source, found.windows) == ("index", 0)
+    assert calibrated(RECIPE, found) == replace(RECIPE, weights=None)
 
 
 def test_best_sellers_serve_where_the_past_says_nothing():
