@@ -190,6 +190,12 @@ class RankingSettings(Section):
     """Weight of how a product sells lately, compared with before."""
     trend_days: Annotated[int, Field(ge=1, le=3_650)] = 14
     """How many days count as lately."""
+    neighbour_votes: bool = True
+    """Also rank by what the customers most like this one newly bought lately, where calibration finds that it helps."""
+    product_votes: bool = True
+    """Also rank by which products were bought together, where calibration finds that it helps."""
+    calibrate_hours: Annotated[float, Field(ge=0, le=87_600)] = 168
+    """Learn from past weeks how to rank when that is so many hours old; 0: never, the settings above stand."""
 
 
 class OperationSettings(Section):

@@ -35,6 +35,12 @@ def recipe_of(settings: Settings, brand_id: str | None = None) -> Recipe:
             age_s=settings.full_rebuild_hours * 3600,
         ),
         brand_id=brand_id,
+        parts=[
+            part
+            for part, wanted in (("neighbours", settings.neighbour_votes), ("votes", settings.product_votes))
+            if wanted
+        ],
+        calibrate_every_s=settings.calibrate_hours * 3600,
     )
 
 

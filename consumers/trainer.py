@@ -23,7 +23,7 @@ from consumers.brand_trainings import BrandTrainings, rules_of
 from consumers.clients import BrokerUnavailable
 from consumers.due import Due
 from consumers.metrics import Metrics
-from consumers.training import DATABASE, announcer_of, train_once
+from consumers.training import DATABASE, announcer_of, is_put_off, train_once
 from model.brands import count_brands
 from model.metadata import About, SnapshotRefused
 from model.reading import Watermark, read_contents, read_watermark
@@ -121,6 +121,12 @@ class Trainer:
         self._uncounted = False
 
     def _learn_guarded(self, brand_id: str | None, on_failure: Callable[[], None] = lambda: None) -> About | None:
+        about = self._attempt(brand_id, on_failure)
+        if about is not None and is_put_off(self._settings, about):
+            about = self._attempt(brand_id, on_failure) or about
+        return about
+
+    def _attempt(self, brand_id: str | None, on_failure: Callable[[], None]) -> About | None:
         started = time.monotonic()
         about: About | None = None
         try:
@@ -152,6 +158,7 @@ class Trainer:
         return train_once(
             self._settings,
             brand_id=brand_id,
+            at_once=True,
             announcer=self._announcer,
             progress=progress,
             on_refused=self._tell_refused,

@@ -17,7 +17,7 @@ from consumers.announcements import Announcement
 from consumers.announcing import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.clients import BrokerUnavailable, KafkaClients
 from consumers.decisions import lineage, why_full
-from model.metadata import About, SnapshotRefused, file_names, read_about
+from model.metadata import About, Ranking, SnapshotRefused, file_names, read_about
 from model.reading import read_contents
 from model.snapshot import open_snapshot
 from model.snapshot_writing import Draft, write_snapshot
@@ -39,6 +39,11 @@ class _Before:
         return lineage(self.announced, self.abouts)
 
     @property
+    def ranking(self) -> Ranking | None:
+        """How the newest model ranks."""
+        return self.abouts[0].ranking if self.abouts else None
+
+    @property
     def serving(self) -> str | None:
         """The version to judge beside."""
         if self.announced is not None:
@@ -51,6 +56,7 @@ def train_once(
     *,
     brand_id: str | None = None,
     full: bool = False,
+    at_once: bool = False,
     announce: bool = True,
     announcer: Announcer | None = None,
     progress: Progress = silent,
@@ -58,8 +64,9 @@ def train_once(
 ) -> About:
     """Learn from all there is, judge it, write the snapshot, announce what has earned it, and remove the oldest ones.
 
-    Without `announce` Kafka is not asked for anything and no version is removed. Raises `TooLittleData`, or what kept
-    it from reading, writing or announcing.
+    `at_once`: where there is no model yet, what takes long is put off, see `is_put_off`. Without `announce` Kafka is
+    not asked for anything and no version is removed. Raises `TooLittleData`, or what kept it from reading, writing or
+    announcing.
     """
     on_refused = once(on_refused)
     announcer = announcer or (announcer_of(settings) if announce else None)
@@ -67,11 +74,18 @@ def train_once(
         _announced(announcer, brand_id or "") if announce else None,
         on_disk(settings.models_folder, on_refused).get(brand_id or "", []),
     )
-    draft = _learnt(settings, brand_id, before, full=full, progress=progress, on_refused=on_refused)
+    at_once = at_once and not before.abouts
+    draft = _learnt(settings, brand_id, before, full=full, at_once=at_once, progress=progress, on_refused=on_refused)
     version, _ = write_snapshot(settings.models_folder, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
     if announce and announcer is not None:
         announcer.catch_up(on_refused)
     return read_about(settings.models_folder, version)
+
+
+def is_put_off(settings: Settings, about: About) -> bool:
+    """Whether this model still lacks its calibration, which takes two more trainings: the next training makes it."""
+    wanted = settings.calibrate_hours > 0 and (settings.neighbour_votes or settings.product_votes)
+    return wanted and about.ranking.calibration is None
 
 
 def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:
@@ -102,6 +116,7 @@ def _learnt(
     before: _Before,
     *,
     full: bool,
+    at_once: bool,
     progress: Progress,
     on_refused: OnRefused,
 ) -> Draft:
@@ -113,6 +128,8 @@ def _learnt(
     models = settings.models_folder
     contents = read_contents(settings.data_dir / DATABASE)
     reason = why_full(before.announced, before.abouts)
+    if reason is None and before.abouts and is_put_off(settings, before.abouts[0]):
+        reason = "how to rank is not calibrated yet"
     ancestor = None if full or reason else newest_ancestor(models, before.lineage, brand_id, on_refused)
     serving = None
     if before.serving is not None and settings.gate_customers:
@@ -131,4 +148,6 @@ def _learnt(
         progress=progress,
         now_s=time.time(),
         why_full=reason,
+        ranking=before.ranking,
+        at_once=at_once,
     )

@@ -15,7 +15,7 @@ from model.demand import Demand
 from model.index import ItemIndex
 from model.neighbours import Neighbours
 from model.product_votes import ProductVotes
-from model.ranking import Owned, Ranked, rank
+from model.ranking import Owned, Ranked, rank, shares_of, strongest
 
 FEATURES = ("affinity", "popularity", "trend", "neighbours", "votes")
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
@@ -128,6 +128,39 @@ def features(
             columns["votes"][span] = np.log(sums + _LEAST_VOTE)
         place[mine] = 0
     return values
+
+
+def because_blended(
+    evidence: Evidence,
+    weights: Weights,
+    history: Owned,
+    recommended: Sequence[NDArray[np.integer]],
+    *,
+    vectors: NDArray[np.float32],
+    average: NDArray[np.float32],
+    most: int = 2,
+) -> list[list[list[int]]]:
+    """As `ranking.because`, with the votes: a product's part in the weighted sum of affinity and votes decides.
+
+    The part in the logarithm of the votes is the product's share of them. What speaks by demand or by neighbours alone
+    has no reason in the customer's own history.
+    """
+    reasons = []
+    for mine, rows in zip(history.slices(), recommended, strict=True):
+        own, own_weights = history.weightiest(mine)
+        own_weights = own_weights / max(float(own_weights.sum()), _LEAST_NEAR)
+        shares = weights.affinity * shares_of(vectors, evidence.index.outputs[rows] - average, own, own_weights)
+        if evidence.votes is not None and weights.votes:
+            votes = _votes_between(evidence.votes, own, rows) * own_weights
+            shares = shares + weights.votes * votes / (votes.sum(axis=1, keepdims=True) + _LEAST_VOTE)
+        reasons.append(strongest(shares, own, most))
+    return reasons
+
+
+def _votes_between(votes: ProductVotes, own: NDArray[np.int64], rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """float32 (len(rows), len(own)): how strongly each product of a history votes for each of `rows`."""
+    voted, strengths = votes.of(own)
+    return np.stack([np.where(voted == row, strengths, 0.0).sum(axis=1) for row in rows.tolist()] or [np.zeros(0)])
 
 
 def _fill_demand(evidence: Evidence, rows: NDArray[np.int64], columns: dict[str, NDArray[np.float32]]) -> None:

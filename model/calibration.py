@@ -80,6 +80,12 @@ def calibrate(
     return found
 
 
+def can_calibrate(histories: Histories, cut: Cut, windows: int = 2) -> bool:
+    """Whether any of the newest windows has enough customers to teach something; cheap."""
+    splits = cut.windows(histories, 0, windows)
+    return any(len(split.truth.customers) >= _LEAST_CUSTOMERS for split in splits)
+
+
 def calibrate_on(trials: Sequence[Trial], recipe: OwnRecipe) -> Calibration:
     """Learn from trials, newest window first. A single window is halved by customers, to try what it taught."""
     usable = [replace(trial, truth=sampled(trial.truth, _MOST_CUSTOMERS, seed=0)) for trial in trials]

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.blend import Asking, Evidence, rank_blended
 from model.demand import Demand
 from model.held_out import HeldOut
-from model.histories import Bought, distinct
+from model.histories import Bought, Histories, distinct
 from model.index import ItemIndex
+from model.metadata import Ranking
+from model.neighbours import Encoder, neighbours_of
 from model.popular import Popular
+from model.product_votes import ProductVotes
 from model.purchases import Product
-from model.ranking import Owned, Ranked, Scoring, owned, query_vectors, rank
+from model.ranking import Owned, Ranked, owned, query_vectors, rank
 from model.splits import of_customers
 
 
@@ -28,14 +32,18 @@ class Contender:
     vectors: NDArray[np.float32]  # IN (n_items, dimension)
     index: ItemIndex  # its OUT vectors; its biases, which may be of another moment, are neither used nor changed
     number_of_row: NDArray[np.int64]  # (n_items,)
-    scoring: Scoring
+    ranking: Ranking
+    votes: ProductVotes
+    centre: NDArray[np.float32]  # (dimension,) the mean query vector of all customers
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What the service would have known, had the tested customers asked at the cut."""
 
-    bought: Bought  # of the tested customers, in their order
+    known: Histories  # of everybody
+    customers: NDArray[np.int64]  # numbers of the tested ones
+    bought: Bought  # of the tested ones, in their order
     demand: Demand
     withdrawn: NDArray[np.bool_]  # by product number
 
@@ -52,8 +60,9 @@ def moment_of(held: HeldOut, products: Sequence[Product], trend_days: int) -> Mo
     """The moment of the cut."""
     demand = Demand(trend_days)
     demand.add(held.known.products, held.known.times)
-    bought = distinct(of_customers(held.known, held.truth.customers))
-    return Moment(bought, demand, np.array([product.withdrawn for product in products], bool))
+    tested = of_customers(held.known, held.truth.customers)
+    withdrawn = np.array([product.withdrawn for product in products], bool)
+    return Moment(held.known, tested.customers.astype(np.int64), distinct(tested), demand, withdrawn)
 
 
 def next_products(model: Contender, moment: Moment, k: int) -> NDArray[np.int64]:
@@ -76,14 +85,20 @@ def popular_products(moment: Moment, k: int, besides: Sequence[NDArray[np.int64]
 
 def _ranked(model: Contender, moment: Moment, k: int) -> list[Ranked]:
     """The model's own best for each customer, none for one of whom it knows nothing."""
-    scoring = model.scoring
+    ranking, scoring = model.ranking, model.ranking.scoring
     bias = moment.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
     bias[moment.withdrawn[model.number_of_row]] = -np.inf
     index = ItemIndex.build(model.index.outputs, bias)
-    history = owned(moment.bought, _row_of_number(model), scoring.recency)
-    queries = query_vectors(model.vectors, history, scoring.scale)
+    encoder = Encoder(model.vectors, _row_of_number(model), scoring.recency)
+    history = owned(moment.bought, encoder.row_of_product, encoder.recency)
     bought = [history.rows[mine] for mine in history.slices()]
-    return rank(index, queries, _wanted(history, k), bought)
+    wanted = _wanted(history, k)
+    if ranking.weights is None:
+        return rank(index, query_vectors(model.vectors, history, scoring.scale), wanted, bought)
+    near = neighbours_of(encoder, moment.known, model.centre, ranking.neighbours)
+    evidence = Evidence(index, moment.demand, model.number_of_row, near, model.votes)
+    asking = Asking(moment.customers, query_vectors(model.vectors, history, 1.0), history)
+    return rank_blended(evidence, ranking.weights, asking, scale=scoring.scale, k=wanted, excluded=bought)
 
 
 def _wanted(history: Owned, k: int) -> list[int]:

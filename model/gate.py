@@ -33,7 +33,7 @@ def judgement(
     candidate: Contender, serving: Contender | None, held: HeldOut, products: Sequence[Product], rules: GateRules
 ) -> Judgement:
     """Judge a candidate that learnt from `held.kept`. `products` is indexed by product number."""
-    moment = moment_of(held, products, candidate.scoring.trend_days)
+    moment = moment_of(held, products, candidate.ranking.scoring.trend_days)
     sold = moment.demand.total
     mine = judge(next_products(candidate, moment, rules.k), held.truth, sold)
     theirs = None if serving is None else judge(next_products(serving, moment, rules.k), held.truth, sold)

@@ -6,6 +6,7 @@ judgement, so that it is under the manifest's checksum like all the rest. What i
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from model.contenders import Contender
 from model.gate import LEAST_CUSTOMERS, GateRules, judgement, unjudged
 from model.held_out import HeldOut, hold_out
 from model.learning import Ancestor, Recipe, learn
-from model.metadata import About, Judgement
+from model.metadata import About, Judgement, Ranking
 from model.reading import Contents
 from model.snapshot import Snapshot
 from model.snapshot_writing import Draft
@@ -45,20 +46,31 @@ def learn_judged(
     progress: Progress,
     now_s: float,
     why_full: str | None = None,
+    ranking: Ranking | None = None,
+    at_once: bool = False,
 ) -> Draft:
-    """Learn a candidate and judge it; `why_full` says why there is no ancestor. Raises `TooLittleData`."""
+    """Learn a candidate and judge it; the rest as for `learning.learn`. Raises `TooLittleData`."""
+    learn_from = partial(
+        learn,
+        recipe=recipe,
+        ancestor=ancestor,
+        progress=progress,
+        now_s=now_s,
+        why_full=why_full,
+        ranking=ranking,
+        at_once=at_once,
+    )
     if serving is not None and not _same_log(contents, serving.about.database_id, serving.about.offsets):
         serving = None  # what it has learnt can not be told from what it has not
     held = _held_out(contents, recipe, ancestor, serving, rules)
     if held is not None:
         try:
-            draft = learn(replace(contents, histories=held.kept), recipe, ancestor, progress, now_s, why_full=why_full)
+            draft = learn_from(replace(contents, histories=held.kept))
         except TooLittleData:  # with what was left out it may be enough
             held = None
         else:
             return _with(draft, _judged(draft, serving, held, contents, rules))
-    draft = learn(contents, recipe, ancestor, progress, now_s, why_full=why_full)
-    return _with(draft, unjudged(_why_unjudged(rules)))
+    return _with(learn_from(contents), unjudged(_why_unjudged(rules)))
 
 
 def _why_unjudged(rules: GateRules) -> str:
@@ -105,7 +117,9 @@ def _judged(draft: Draft, serving: Serving | None, held: HeldOut, contents: Cont
         vectors=draft.item2vec.vectors,
         index=draft.index,
         number_of_row=np.array(draft.metadata.products.numbers, np.int64),
-        scoring=draft.metadata.scoring,
+        ranking=draft.metadata.ranking,
+        votes=draft.votes,
+        centre=np.array(draft.metadata.centre, np.float32),
     )
     return judgement(candidate, _contender(serving, contents), held, contents.products, rules)
 
@@ -113,13 +127,16 @@ def _judged(draft: Draft, serving: Serving | None, held: HeldOut, contents: Cont
 def _contender(serving: Serving | None, contents: Contents) -> Contender | None:
     if serving is None:
         return None
-    products, metadata = serving.snapshot.metadata.products, serving.snapshot.metadata
+    snapshot = serving.snapshot
+    products, metadata = snapshot.metadata.products, snapshot.metadata
     number_of = {(product.brand, product.product_id): number for number, product in enumerate(contents.products)}
     numbers = [number_of.get(product, 0) for product in zip(products.brand_ids, products.product_ids, strict=True)]
     return Contender(
         version=metadata.version,
-        vectors=np.asarray(serving.snapshot.vectors),
-        index=serving.snapshot.index,
+        vectors=np.asarray(snapshot.vectors),
+        index=snapshot.index,
         number_of_row=np.array(numbers, np.int64),
-        scoring=metadata.scoring,
+        ranking=metadata.ranking,
+        votes=snapshot.votes,
+        centre=np.array(metadata.centre, np.float32),
     )

@@ -1,35 +1,40 @@
 """From the store to the next model: what is new, an increment or a full training, a snapshot ready to be written.
 
-Nothing here runs in the worker. The draft says everything needed to repeat the training.
+A full training also learns the table of product votes and, now and then, how to rank; an increment keeps both. Nothing
+here runs in the worker.
 """
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import faiss
-import gensim
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from model import item2vec
-from model.demand import Demand
+from model.blend import Weights
+from model.calibration import calibrate, can_calibrate
+from model.drafting import Learnt, drafted
+from model.ease import learn_votes
 from model.histories import Histories, distinct, not_yet_learnt
-from model.index import ItemIndex
 from model.item2vec import Item2vec
-from model.metadata import About, Metadata, Products, SnapshotRefused, file_names, read_about
+from model.metadata import About, CalibrationReport, Ranking, SnapshotRefused, file_names, read_about
+from model.own_model import OwnRecipe
+from model.product_votes import ProductVotes, no_votes
 from model.purchases import Product
-from model.ranking import ScoreScale, Scoring, owned, query_vectors, rank, score_scale
+from model.ranking import Scoring
 from model.reading import Contents
-from model.snapshot import check_files, self_tests
+from model.sentences import in_vocabulary
+from model.snapshot import check_files
 from model.snapshot_writing import Draft
+from model.splits import Cut
 from model.training import Limits, Parent, Progress, Situation, TrainingParameters, rebuild_reason
 
-_SAMPLE_CUSTOMERS = 512
-_SHOWN = 10  # products of the answers that the shown score is scaled by
+PARTS = ("neighbours", "votes")  # of the second stage, that can be switched off
+_WEEK_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,19 @@ class Recipe:
     scoring: Scoring
     limits: Limits
     brand_id: str | None = None  # learn from this brand's products only
+    parts: Sequence[str] = PARTS  # of the second stage; none: the index alone
+    calibrate_every_s: float = _WEEK_S  # a full training learns anew how to rank when that is so old; 0 = never
+    cut: Cut = field(default_factory=Cut)  # the windows it learns that from
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there is anything to calibrate."""
+        return bool(self.parts) and self.calibrate_every_s > 0
+
+    def own(self) -> OwnRecipe:
+        """The recipe as calibration takes it: the stated weights of the parts that are switched on."""
+        weights = Weights().without([part for part in PARTS if part not in self.parts])
+        return OwnRecipe(parameters=self.parameters, scoring=self.scoring, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +67,10 @@ class Ancestor:
     version: str
     parent: Parent
     load: Callable[[], Item2vec]
+    votes: Callable[[], ProductVotes]
+    ranking: Ranking
     learnt: NDArray[np.uint32]  # lines learnt, by customer number
     offsets: Mapping[str, int]  # next offset of each partition
-
-
-@dataclass(frozen=True, slots=True)
-class _Learnt:
-    """What came out of a training, and how it came about."""
-
-    model: Item2vec
-    ancestor: Ancestor | None  # None: it was a full training
-    reason: str
-    seconds: float
 
 
 def newest_ancestor(
@@ -94,8 +104,15 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
         lines_learnt=about.lines,
         customers_erased=about.customers_erased,
     )
-    learnt = np.load(folder / names["learnt"], allow_pickle=False)
-    return Ancestor(about.version, parent, partial(item2vec.load, folder / names["model"]), learnt, about.offsets)
+    return Ancestor(
+        about.version,
+        parent,
+        partial(item2vec.load, folder / names["model"]),
+        partial(ProductVotes.read, folder / names["votes"]),
+        about.ranking,
+        np.load(folder / names["learnt"], allow_pickle=False),
+        about.offsets,
+    )
 
 
 def learn(
@@ -106,10 +123,15 @@ def learn(
     now_s: float,
     *,
     why_full: str | None = None,
+    ranking: Ranking | None = None,
+    at_once: bool = False,
 ) -> Draft:
-    """Learn the next model; `why_full` says why no ancestor is given. Raises `TooLittleData`."""
+    """Learn the next model; `why_full` says why no ancestor is given. Raises `TooLittleData`.
+
+    `ranking` is that of the models before, which a full training keeps while it is not too old. `at_once`: a model is
+    waited for, so that a first calibration, which takes two more trainings, is put off where there is one to be made.
+    """
     started = time.perf_counter()
-    keys = [product.key for product in contents.products]
     histories = of_brand(contents.histories, contents.products, recipe.brand_id)
     new = histories if ancestor is None else _new_lines(contents, recipe, ancestor)
     situation = Situation(
@@ -121,14 +143,28 @@ def learn(
         customers_erased=contents.customers_erased,
     )
     full_reason = _rebuild_reason(contents, situation, recipe, ancestor)
+    keys = [product.key for product in contents.products]
     if full_reason is None and ancestor is not None:
         reason = f"{situation.new_lines} new lines"
         model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
+        votes, chosen = ancestor.votes().extended(len(model.keys)), _kept(ancestor.ranking, recipe)
     else:
         ancestor, reason = None, why_full or full_reason or ""
         model = item2vec.train(histories, keys, recipe.parameters, progress)
-    learnt = _Learnt(model, ancestor, reason, time.perf_counter() - started)
-    return _drafted(contents, recipe, histories, learnt, now_s)
+        chosen = _chosen_ranking(histories, keys, recipe, ranking, progress, now_s=now_s, at_once=at_once)
+        votes = _votes(model, histories, keys, chosen)
+    learnt = Learnt(
+        item2vec=model,
+        votes=votes,
+        ranking=chosen,
+        parameters=recipe.parameters,
+        brand_id=recipe.brand_id,
+        parent_version=None if ancestor is None else ancestor.version,
+        parent=None if ancestor is None else ancestor.parent,
+        reason=reason,
+        seconds=time.perf_counter() - started,
+    )
+    return drafted(contents, histories, learnt, now_s)
 
 
 def _rebuild_reason(contents: Contents, now: Situation, recipe: Recipe, ancestor: Ancestor | None) -> str | None:
@@ -151,90 +187,53 @@ def of_brand(histories: Histories, products: Sequence[Product], brand_id: str | 
     return Histories(histories.customers[some], starts, histories.products[mine], histories.times[mine])
 
 
-def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
-    """uint32 by customer number: how many lines each has."""
-    size = int(histories.customers[-1]) + 1 if len(histories.customers) else 0
-    lines = np.zeros(size, np.uint32)
-    lines[histories.customers] = np.diff(histories.starts)
-    return lines
-
-
 def _new_lines(contents: Contents, recipe: Recipe, ancestor: Ancestor) -> Histories:
     new = not_yet_learnt(contents.histories, ancestor.learnt)
     return of_brand(new, contents.products, recipe.brand_id)
 
 
-def _drafted(contents: Contents, recipe: Recipe, histories: Histories, learnt: _Learnt, now_s: float) -> Draft:
-    model = learnt.model
-    numbers = _numbers_of(model, contents.products)
-    demand = Demand(recipe.scoring.trend_days)
-    demand.add(histories.products, histories.times)
-    bias = demand.bias(numbers, recipe.scoring.popularity_weight, recipe.scoring.trend_weight)
-    index = ItemIndex.build(model.outputs, bias)
-    parent = None if learnt.ancestor is None else learnt.ancestor.parent
-    metadata = Metadata(
-        brand_id=recipe.brand_id,
-        kind="full" if parent is None else "increment",
-        reason=learnt.reason,
-        parent=None if learnt.ancestor is None else learnt.ancestor.version,
-        created_at_s=now_s,
-        seconds=learnt.seconds,
-        database_id=contents.watermark.database_id,
-        offsets={str(partition): offset for partition, offset in contents.watermark.offsets.items()},
-        events=contents.watermark.events,
-        customers=len(histories.customers),
-        lines=len(histories.products),
-        vocabulary=len(model.keys),
-        vocabulary_at_full=len(model.keys) if parent is None else parent.vocabulary_at_full,
-        updates_since_full=0 if parent is None else parent.updates_since_full + 1,
-        full_at_s=now_s if parent is None else parent.full_at_s,
-        customers_erased=contents.customers_erased,
-        parameters=recipe.parameters,
-        scoring=recipe.scoring,
-        score_scale=_scale(histories, model, numbers, index, recipe.scoring),
-        made_with=_made_with(),
-        products=_columns(contents.products, numbers, demand),
-        self_test=self_tests(index, model.vectors),
+# -- how to rank
+
+
+def _chosen_ranking(
+    histories: Histories,
+    keys: Sequence[str],
+    recipe: Recipe,
+    before: Ranking | None,
+    progress: Progress,
+    *,
+    now_s: float,
+    at_once: bool,
+) -> Ranking:
+    """That of the models before while it is fresh, else a calibrated one; the stated scoring alone without either."""
+    kept = Ranking(scoring=recipe.scoring) if before is None else _kept(before, recipe)
+    found = kept.calibration
+    if not recipe.calibrates or (found is not None and found.windows and now_s - found.at_s < recipe.calibrate_every_s):
+        return kept
+    if at_once and found is None and can_calibrate(histories, recipe.cut):
+        return kept
+    own = recipe.own()
+    made = calibrate(histories, keys, own, recipe.cut, progress=progress)
+    report = CalibrationReport(
+        source=made.source, windows=made.windows, customers=made.customers, ndcg=made.ndcg, at_s=now_s
     )
-    return Draft(model, index, metadata, lines_of_customers(contents.histories))
-
-
-def _numbers_of(model: Item2vec, products: Sequence[Product]) -> NDArray[np.int64]:
-    number_of = {product.key: number for number, product in enumerate(products)}
-    return np.array([number_of[key] for key in model.keys], np.int64)
-
-
-def _columns(products: Sequence[Product], numbers: NDArray[np.int64], demand: Demand) -> Products:
-    chosen = [products[number] for number in numbers]
-    return Products(
-        brand_ids=[product.brand for product in chosen],
-        product_ids=[product.product_id for product in chosen],
-        numbers=numbers.tolist(),
-        counts=demand.total[numbers].tolist(),
-        prices=[product.price for product in chosen],
+    return Ranking(
+        scoring=made.scoring, weights=made.weights, neighbours=own.neighbours, votes=made.votes, calibration=report
     )
 
 
-def _scale(
-    histories: Histories, model: Item2vec, numbers: NDArray[np.int64], index: ItemIndex, scoring: Scoring
-) -> ScoreScale:
-    """The scale of the shown score, from customers spread evenly over all."""
-    chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
-    lines = np.concatenate([np.arange(histories.starts[i], histories.starts[i + 1]) for i in chosen])
-    starts = np.concatenate(([0], np.cumsum(np.diff(histories.starts)[chosen]))).astype(np.int64)
-    sample = Histories(histories.customers[chosen], starts, histories.products[lines], histories.times[lines])
-    row_of_product = np.full(int(numbers.max()) + 1, -1, np.int64)
-    row_of_product[numbers] = np.arange(len(numbers))
-    history = owned(distinct(sample), row_of_product, scoring.recency)
-    queries = query_vectors(model.vectors, history, scoring.scale)
-    bought = [history.rows[mine] for mine in history.slices()]
-    return score_scale(rank(index, queries, [_SHOWN] * len(bought), bought))
+def _kept(ranking: Ranking, recipe: Recipe) -> Ranking:
+    """The ranking of a model before, unless a part of it was switched off: the other weights mean little then."""
+    stated = Ranking(scoring=recipe.scoring)
+    if not recipe.calibrates:
+        return stated
+    if ranking.weights is None:
+        return replace(stated, calibration=ranking.calibration)
+    off = [part for part in PARTS if getattr(ranking.weights, part) and part not in recipe.parts]
+    return stated if off else ranking
 
 
-def _made_with() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "gensim": gensim.__version__,
-        "numpy": np.__version__,
-        "faiss": faiss.__version__,
-    }
+def _votes(model: Item2vec, histories: Histories, keys: Sequence[str], ranking: Ranking) -> ProductVotes:
+    if ranking.weights is None or not ranking.weights.votes:
+        return no_votes(len(model.keys))
+    return learn_votes(in_vocabulary(distinct(histories), model.rows_of(keys)), len(model.keys), ranking.votes)

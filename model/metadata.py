@@ -9,7 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from model.blend import Weights
 from model.evaluation import Interval
+from model.neighbours import NeighbourParameters
+from model.product_votes import VoteParameters
 from model.ranking import ScoreScale, Scoring
 from model.training import TrainingParameters
 
@@ -66,6 +69,26 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     above_popular: Interval | None = None  # candidate less recent popularity
 
 
+class CalibrationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the weights of ranking come from: `calibration.calibrate` found them."""
+
+    source: str  # learnt, "learnt, first stage too", stated, index or popularity
+    windows: int  # looked at; 0 = too little data
+    customers: int  # tested in the newest
+    ndcg: dict[str, float]  # at 10 on the newest window, by source
+    at_s: float  # seconds since 1970
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides the order of products, beside the vectors."""
+
+    scoring: Scoring
+    weights: Weights | None = None  # of the second stage; None: the index alone
+    neighbours: NeighbourParameters = msgspec.field(default_factory=NeighbourParameters)
+    votes: VoteParameters = msgspec.field(default_factory=VoteParameters)
+    calibration: CalibrationReport | None = None  # None: not looked at yet, or turned off
+
+
 NOT_JUDGED = Judgement(verdict="unjudged", why="the gate was not asked")
 
 
@@ -92,7 +115,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     full_at_s: float
     customers_erased: int
     parameters: TrainingParameters
-    scoring: Scoring
+    ranking: Ranking
     score_scale: ScoreScale
     made_with: dict[str, str]  # versions of Python and the libraries
     judgement: Judgement = NOT_JUDGED
@@ -102,6 +125,7 @@ class Metadata(About, frozen=True, kw_only=True):
     """Everything the metadata file says."""
 
     products: Products
+    centre: list[float]  # (dimension,) the mean query vector of all customers
     self_test: list[SelfTest]
 
 
@@ -112,6 +136,7 @@ def file_names(version: str) -> dict[str, str]:
         "index": f"faiss_index_{version}.index",
         "vectors": f"item_vectors_{version}.npy",
         "metadata": f"recommendations_metadata_{version}.json",
+        "votes": f"product_votes_{version}.npz",
         "learnt": f"learnt_lines_{version}.npy",
     }
 

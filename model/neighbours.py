@@ -71,16 +71,21 @@ class Neighbours:
         """`centre` float32 (dimension,): the mean query vector of all customers; `items`: rows of the model."""
         self.parameters = parameters
         self._centre = centre.astype(np.float32)
-        self._flat: Any = faiss.IndexFlatIP(len(centre))
+        self._items = items
+        self.now_s = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._flat: Any = faiss.IndexFlatIP(len(self._centre))
         self._slot_of: dict[int, int] = {}
         self._free: list[int] = []  # slots that nobody has now: a point of zeros, which is near nobody
         self._customers: list[int] = []  # by slot
         self._rows: list[NDArray[np.int64]] = []  # by slot
         self._times: list[NDArray[np.int64]] = []  # by slot
         self._counts: list[NDArray[np.float64]] = []  # by slot, what each purchase counts, as of `_origin_s`
-        self._sum = np.zeros(items)  # of the counts, by row
+        self._sum = np.zeros(self._items)  # of the counts, by row
         self._origin_s: int | None = None
-        self.now_s = 0
 
     def __len__(self) -> int:
         """Customers in the index."""

@@ -4,11 +4,14 @@ A line is two little-endian uint32: product number, seconds since 1970. A tail b
 what `pack` wrote, `unpack` returns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.histories import Histories
 
 LINE_BYTES = 8
 UINT32 = np.dtype("<u4")
@@ -73,3 +76,11 @@ def unpack(blob: bytes) -> Orders:
 def lines_of(blob: bytes) -> NDArray[np.uint32]:
     """uint32 (n, 2) view of a customer's packed lines."""
     return np.frombuffer(blob, UINT32).reshape(-1, 2)
+
+
+def histories_of(customers: Sequence[int], blobs: Sequence[bytes]) -> Histories:
+    """The order lines in each customer's blob, in the order given."""
+    lines = lines_of(b"".join(blobs))
+    starts = np.zeros(len(blobs) + 1, np.int64)
+    np.cumsum([len(blob) // LINE_BYTES for blob in blobs], out=starts[1:])
+    return Histories(np.array(customers, np.uint32), starts, lines[:, 0], lines[:, 1])

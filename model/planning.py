@@ -4,7 +4,7 @@ In: the records, and what the store knows of logs, customers, products and recen
 in one transaction and taken over into memory after it; a plan that is dropped has changed nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
@@ -36,6 +36,8 @@ class Applied:
     forgotten: int = 0
     products: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # (m,) product numbers
     times: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # (m,) seconds since 1970
+    buyers: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # customer numbers, by order
+    gone: Sequence[int] = ()  # customer numbers of the forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Plan:
         self.orders = self._columns()
         if self.orders is not None:
             self.result.products, self.result.times = self.orders.products, self.orders.lines()[:, 1]
+            self.result.buyers = self.orders.customers[self.orders.customers > 0]
+        self.result.gone = tuple(self.gone)
 
     @property
     def last_customer(self) -> int:

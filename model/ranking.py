@@ -45,6 +45,14 @@ class Owned:
         bounds = self.starts.tolist()
         return [slice(start, stop) for start, stop in pairwise(bounds)]
 
+    def weightiest(self, mine: slice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and weights of one customer's products, of a long history only the 256 weightiest."""
+        rows, weights = self.rows[mine], self.weights[mine]
+        if len(rows) <= _REASON_HISTORY:
+            return rows, weights
+        heavy = np.argpartition(weights, -_REASON_HISTORY)[-_REASON_HISTORY:]
+        return rows[heavy], weights[heavy]
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -169,35 +177,26 @@ def because(
     than for the average product, where `average` is the mean of all OUT vectors. At most `most` are named. Of a long
     history only the 256 weightiest products are asked.
     """
-    slices = history.slices()
-    return [
-        _reasons(
-            vectors,
-            outputs[rows] - average,  # `take` would copy all of what is a view of the index
-            *_weightiest(history.rows[mine], history.weights[mine]),
-            most,
-        )
-        for mine, rows in zip(slices, recommended, strict=True)
-    ]
+    reasons = []
+    for mine, rows in zip(history.slices(), recommended, strict=True):
+        own, weights = history.weightiest(mine)
+        targets = outputs[rows] - average  # `take` would copy all of what is a view of the index
+        reasons.append(strongest(shares_of(vectors, targets, own, weights), own, most))
+    return reasons
 
 
-def _weightiest(rows: NDArray[np.int64], weights: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    if len(rows) <= _REASON_HISTORY:
-        return rows, weights
-    heavy = np.argpartition(weights, -_REASON_HISTORY)[-_REASON_HISTORY:]
-    return rows[heavy], weights[heavy]
+def shares_of(
+    vectors: NDArray[np.float32], targets: NDArray[np.float32], rows: NDArray[np.int64], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """float32 (n_targets, n_rows): how much each row of a history speaks for each target vector."""
+    shares: NDArray[np.float32] = (targets @ vectors.take(rows, axis=0).T) * weights
+    return shares
 
 
-def _reasons(
-    vectors: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    most: int,
-) -> list[list[int]]:
-    reasons: list[list[int]] = [[] for _ in targets]
-    shares = (targets @ vectors.take(rows, axis=0).T) * weights  # (n_targets, n_history)
-    each = np.arange(len(targets))
+def strongest(shares: NDArray[np.floating], rows: NDArray[np.int64], most: int) -> list[list[int]]:
+    """For each target the rows with the greatest positive shares, at most `most`. `shares` is used up."""
+    reasons: list[list[int]] = [[] for _ in shares]
+    each = np.arange(len(shares))
     for _ in range(min(most, len(rows))):
         best = shares.argmax(axis=1)
         for named, row, share in zip(reasons, rows[best].tolist(), shares[each, best].tolist(), strict=True):

@@ -6,6 +6,7 @@ No pickle is read and gensim is not imported: gensim's own file is for the train
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -25,6 +26,7 @@ from model.metadata import (
     version_number,
     versions,
 )
+from model.product_votes import ProductVotes
 
 __all__ = [
     "About",
@@ -51,6 +53,7 @@ class Snapshot:
     metadata: Metadata
     vectors: NDArray[np.float32]  # IN (n_items, dimension), mapped from the file
     index: ItemIndex
+    votes: ProductVotes
 
 
 def digest_of(path: Path) -> str:
@@ -115,11 +118,12 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
         metadata = _read_metadata(folder / names["metadata"])
         vectors = np.load(folder / names["vectors"], mmap_mode="r", allow_pickle=False)
         index = ItemIndex.read(folder / names["index"])
-    except (msgspec.DecodeError, ValueError, EOFError, RuntimeError, OSError) as error:
+        votes = ProductVotes.read(folder / names["votes"])
+    except (msgspec.DecodeError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError, OSError) as error:
         raise SnapshotRefused("unreadable", f"{folder}: {error}") from error
     if metadata.version != version:
         raise SnapshotRefused("bad_metadata", f"{folder}: its metadata are those of {metadata.version[:80]!r}")
-    snapshot = Snapshot(folder, metadata, vectors, index)
+    snapshot = Snapshot(folder, metadata, vectors, index, votes)
     _check_shapes(snapshot)
     _check_answers(snapshot)
     return snapshot
@@ -144,6 +148,8 @@ def _check_shapes(snapshot: Snapshot) -> None:
         "vocabulary": metadata.vocabulary == rows and rows > 0,
         "vectors": bool(np.isfinite(snapshot.vectors).all() and np.isfinite(index.outputs).all()),
         "biases": bool(np.isfinite(index.bias).all()),
+        "product votes": snapshot.votes.is_sound(rows),
+        "centre": len(metadata.centre) == index.dimension,
         "self-test": bool(tested) and all(0 <= row < rows for row in tested),
     }
     for what, fits in sound.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from model import writing
 from model.histories import Histories
-from model.packing import LINE_BYTES, Orders, lines_of, unpack
+from model.packing import Orders, histories_of, unpack
 from model.planning import Applied, Known, Log, Plan
 from model.product_numbers import ProductNumbers
 from model.purchases import Forget, LogRecord, Product
@@ -30,6 +30,10 @@ _CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT val
 _HISTORIES = (
     "SELECT c.profile, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
     "WHERE c.profile IN (SELECT value FROM json_each(?)) AND c.log IN (SELECT value FROM json_each(?)) ORDER BY c.log"
+)
+_HISTORIES_OF = (
+    "SELECT c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
+    "WHERE c.id IN (SELECT value FROM json_each(?)) AND c.log IN (SELECT value FROM json_each(?)) ORDER BY c.id"
 )
 _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 
@@ -226,18 +230,30 @@ class Store:
         return self._numbers.number_of(brand, product_id)
 
     def histories(self, profiles: Sequence[str]) -> Histories:
-        """What these customers bought, read in one statement; `customers` of the result are positions in `profiles`.
+        """What these customers bought, in their order, read in one statement; the number of one who is unknown is 0.
 
         Only partitions that this worker reads now count. A customer who is unknown has no lines.
         """
-        logs = msgspec.json.encode([log.number for log in self._logs.values()]).decode()
         wanted = msgspec.json.encode(list(set(profiles))).decode()
         found: dict[str, bytes] = {}
+        numbers: dict[str, int] = {}
         with explained(self.path):
-            for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, logs)):
+            for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, self._open_logs())):
                 found[profile] = found.get(profile, b"") + (lines or b"") + self._tail.lines(customer)
-        blobs = [found.get(profile, b"") for profile in profiles]
-        lines = lines_of(b"".join(blobs))
-        starts = np.zeros(len(blobs) + 1, np.int64)
-        np.cumsum([len(blob) // LINE_BYTES for blob in blobs], out=starts[1:])
-        return Histories(np.arange(len(blobs), dtype=np.uint32), starts, lines[:, 0], lines[:, 1])
+                numbers[profile] = customer
+        return histories_of(
+            [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
+        )
+
+    def histories_of(self, customers: Sequence[int]) -> Histories:
+        """The same by customer numbers, ascending; those that no partition of this worker has now are left out."""
+        wanted = msgspec.json.encode(list(customers)).decode()
+        with explained(self.path):
+            rows = self._db.execute(_HISTORIES_OF, (wanted, self._open_logs())).fetchall()
+        return histories_of(
+            [customer for customer, _ in rows],
+            [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
+        )
+
+    def _open_logs(self) -> str:
+        return msgspec.json.encode([log.number for log in self._logs.values()]).decode()

@@ -7,6 +7,7 @@ whether it is ready.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 from confluent_kafka import KafkaException, murmur2
@@ -23,6 +24,7 @@ from consumers.topics import TopicNames, Topics
 from consumers.worker import Worker
 from model.demand import Demand
 from model.reading import read_contents
+from model.recent_buyers import RecentBuyers
 from model.store import Applied, Store
 from serving.accuracy import Allowance
 from serving.addresses import ReplyTopics
@@ -47,6 +49,7 @@ class Base:
     partition_count: int  # of purchases and of requests
     store: Store
     demand: Demand
+    buyers: RecentBuyers
 
     @property
     def serves(self) -> bool:
@@ -73,6 +76,7 @@ class Base:
         self.demand.forget()
         histories = read_contents(self.store.path).histories
         self.demand.add(histories.products, histories.times)
+        self.buyers.load(histories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def assemble(base: Base) -> Parts:
     producer = base.clients.producer()
     dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
     partitions = _partitions(base)
-    models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics)
+    models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
     recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
     worker = Worker(
@@ -109,7 +113,7 @@ def assemble(base: Base) -> Parts:
         metrics=base.metrics,
         responder=_responder(base, partitions, recommender) if base.serves else None,
         listeners=[broadcasts, models],
-        on_applied=lambda applied: _sold(base.demand, applied),
+        on_applied=lambda applied: _sold(base, applied),
         check_topics=base.topics.check_again,
         judge=_judge(base, partitions, models, recommender),
         ingest_batch=base.settings.ingest_batch_records,
@@ -202,9 +206,10 @@ def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: 
     )
 
 
-def _sold(demand: Demand, applied: Applied) -> None:
+def _sold(base: Base, applied: Applied) -> None:
     if len(applied.products):
-        demand.add(applied.products, applied.times)
+        base.demand.add(applied.products, applied.times)
+    base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
 
 
 def topic_names(settings: Settings) -> TopicNames:

@@ -4,6 +4,8 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
+from model.blend import FEATURES
+from model.metadata import Ranking
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay
@@ -19,6 +21,9 @@ _LEARNING = (
     "min_count",
     "seed",
     "train_min_customers",
+    "neighbour_votes",
+    "product_votes",
+    "calibrate_hours",
     "gate_margin",
     "gate_customers",
     "models_dir",
@@ -59,4 +64,17 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
         f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order "
         f"lines of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"
     )
+    click.echo(_ranked_by(about.ranking))
     click.echo(f"{about.judgement.verdict}: {about.judgement.why}")
+
+
+def _ranked_by(ranking: Ranking) -> str:
+    found, weights = ranking.calibration, ranking.weights
+    if weights is None:
+        by = "the index alone"
+    else:
+        by = ", ".join(f"{name} {getattr(weights, name):.2f}" for name in FEATURES if getattr(weights, name))
+    if found is None or not found.windows:
+        return f"ranked by {by}: " + ("not calibrated" if found is None else "too little data to calibrate")
+    tried = ", ".join(f"{name} {ndcg:.4f}" for name, ndcg in found.ndcg.items())
+    return f"ranked by {by} ({found.source}); NDCG@10 of {found.customers} customers in the newest window: {tried}"

@@ -1,23 +1,29 @@
-"""The model that answers: a snapshot tied to this worker's product numbers, its biases kept fresh by every purchase.
+"""The model that answers: a snapshot tied to this worker's product numbers, kept fresh by every purchase.
 
-`open_model` reads and checks a snapshot and makes of it what needs no store, in any thread; `tie` does the rest in the
-loop's thread. `live_models.py` says when.
+What sold moves the biases; who bought moves among the neighbours, a few customers in each turn of the loop, so that no
+answer waits for a crowd. `open_model` reads and checks a snapshot and makes of it what needs no store, in any thread;
+`tie` does the rest in the loop's thread. `live_models.py` says when.
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.blend import Evidence
 from model.demand import Demand
 from model.index import SimilarItems
 from model.metadata import Products
+from model.neighbours import Encoder, Neighbours, take_up
 from model.purchases import Product
+from model.recent_buyers import RecentBuyers
 from model.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from model.store import Store
 
+_LOOKED_AT_TOGETHER = 32  # customers: some 2 ms of work, so that a turn ends soon after its time is up
 NOT_FOR_SALE = np.float32(-np.inf)  # the bias of a withdrawn product: no search finds it
 
 
@@ -34,7 +40,11 @@ class LiveModel:
     rows_of_brand: dict[str, NDArray[np.int64]]
     vectors: NDArray[np.float32]  # IN (n_rows, dimension)
     average_output: NDArray[np.float32]  # mean of the OUT vectors (dimension,)
+    encoder: Encoder
+    evidence: Evidence | None  # of the second stage, where the model has one
     _demand_seen: int | None = None
+    _buyers_seen: int = -1
+    _stale: dict[int, None] = field(default_factory=dict)  # customers to look at again, the most pressing one last
 
     @property
     def version(self) -> str:
@@ -47,6 +57,29 @@ class LiveModel:
         rows = np.arange(len(self.number_of_row)) if change is None else self.rows_of(change.products)
         self._demand_seen = demand.changes
         self._rewrite(demand, rows)
+
+    def follow_buyers(self, buyers: RecentBuyers, store: Store, share_s: float) -> None:
+        """Bring the neighbours up to date, those who bought last first, for about so many seconds."""
+        if self.evidence is None or self.evidence.neighbours is None:
+            return
+        if self._buyers_seen < buyers.loaded_at:
+            self.evidence.neighbours.clear()
+            self._stale.clear()
+        for customer in reversed(buyers.since(self._buyers_seen)):
+            self._stale.pop(customer, None)
+            self._stale[customer] = None
+        self._buyers_seen = buyers.changes
+        end_s = time.perf_counter() + share_s
+        while self._stale and time.perf_counter() < end_s:
+            self._look_again(self.evidence.neighbours, store)
+
+    def _look_again(self, neighbours: Neighbours, store: Store) -> None:
+        chosen = [self._stale.popitem()[0] for _ in range(min(_LOOKED_AT_TOGETHER, len(self._stale)))]
+        histories = store.histories_of(chosen)
+        for gone in set(chosen) - set(histories.customers.tolist()):
+            neighbours.remove(gone)
+        assert self.evidence is not None, "who has neighbours has evidence"
+        take_up(neighbours, self.encoder, histories, self.evidence.demand.now_s)
 
     def withdraw(self, demand: Demand, numbers: NDArray[np.int64], *, withdrawn: bool) -> None:
         """The catalogue took these products out, or back in."""
@@ -62,7 +95,7 @@ class LiveModel:
     def _rewrite(self, demand: Demand, rows: NDArray[np.int64]) -> None:
         if not len(rows):
             return
-        scoring = self.snapshot.metadata.scoring
+        scoring = self.snapshot.metadata.ranking.scoring
         bias = demand.bias(self.number_of_row[rows], scoring.popularity_weight, scoring.trend_weight)
         bias[self.withdrawn[rows]] = NOT_FOR_SALE
         self.snapshot.index.set_bias(rows, bias)
@@ -92,7 +125,7 @@ def open_model(models: Path, version: str, manifest_sha256: str | None = None) -
     )
 
 
-def tie(opened: OpenedModel, store: Store) -> LiveModel:
+def tie(opened: OpenedModel, store: Store, demand: Demand) -> LiveModel:
     """Tie a snapshot's rows to the store's product numbers; products the store has never seen are taken up.
 
     Call it in the loop's thread: it may write to the store. Raises `SnapshotRefused` when the products do not fit.
@@ -109,6 +142,7 @@ def tie(opened: OpenedModel, store: Store) -> LiveModel:
     row_of_number[number_of_row] = np.arange(len(numbers))
     if np.count_nonzero(row_of_number >= 0) != len(numbers):
         raise SnapshotRefused("self_test", f"{opened.snapshot.folder}: a product stands there twice")
+    vectors = np.asarray(opened.snapshot.vectors)
     return LiveModel(
         snapshot=opened.snapshot,
         similar=opened.similar,
@@ -117,9 +151,21 @@ def tie(opened: OpenedModel, store: Store) -> LiveModel:
         row_of_number=row_of_number,
         withdrawn=np.array([known[number].withdrawn for number in numbers], bool),
         rows_of_brand=opened.rows_of_brand,
-        vectors=np.asarray(opened.snapshot.vectors),
+        vectors=vectors,
         average_output=opened.average_output,
+        encoder=Encoder(vectors, row_of_number, metadata.ranking.scoring.recency),
+        evidence=_evidence(opened.snapshot, number_of_row, demand),
     )
+
+
+def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int64], demand: Demand) -> Evidence | None:
+    """What the second stage looks at; its neighbours are still to be taken up."""
+    ranking = snapshot.metadata.ranking
+    if ranking.weights is None:
+        return None
+    centre = np.array(snapshot.metadata.centre, np.float32)
+    neighbours = Neighbours(centre, len(snapshot.index), ranking.neighbours) if ranking.weights.neighbours else None
+    return Evidence(snapshot.index, demand, number_of_row, neighbours, snapshot.votes)
 
 
 def _numbered_alike(products: Products, known: Sequence[Product]) -> bool:

@@ -21,12 +21,14 @@ from consumers.announcements import Announcement
 from consumers.brand_labels import OTHER
 from consumers.metrics import Metrics
 from model.demand import Demand
+from model.recent_buyers import RecentBuyers
 from model.schema import StoreUnavailable
 from model.snapshot import SnapshotRefused, version_number
 from model.store import Store
 from serving.live_model import LiveModel, OpenedModel, open_model, tie
 
 log = structlog.get_logger(__name__)
+_NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class LiveModels:
     store: Store
     demand: Demand
     metrics: Metrics
+    buyers: RecentBuyers = field(default_factory=RecentBuyers)
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
     outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
@@ -109,7 +112,7 @@ class LiveModels:
         threading.Thread(target=self._open, args=(opening,), name="open-model", daemon=True).start()
 
     def turn(self) -> None:
-        """Take what was opened, and bring the biases up to date with what sold."""
+        """Take what was opened, and bring the models up to date with what sold and who bought."""
         while True:
             try:
                 opening, found = self._opened.get_nowait()
@@ -122,6 +125,7 @@ class LiveModels:
             self._opening.remove(opening)
         for model in self.live.values():
             model.follow(self.demand)
+            model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
@@ -161,7 +165,7 @@ class LiveModels:
 
     def _take(self, brand: str, opened: OpenedModel) -> None:
         started = time.perf_counter()
-        model = tie(opened, self.store)
+        model = tie(opened, self.store, self.demand)
         model.follow(self.demand)
         self.live[brand] = model
         self.outsold.discard(brand)

@@ -10,6 +10,7 @@ from itertools import accumulate, islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from model.blend import Asking, because_blended, rank_blended
 from model.histories import Bought
 from model.ranking import Owned, Ranked, because, display_scores, owned, query_vectors, rank
 from serving.answers import Case, Item
@@ -18,39 +19,57 @@ from serving.live_model import LiveModel
 _MOST_REASONS = 2
 
 
-def recommended(model: LiveModel, cases: Sequence[Case], bought: Bought) -> list[list[Item]]:
-    """For each case what its history speaks for; `bought` holds the cases' products, their baskets among them."""
-    scoring = model.snapshot.metadata.scoring
-    history = owned(bought, model.row_of_number, scoring.recency)
+def recommended(
+    model: LiveModel, cases: Sequence[Case], bought: Bought, customers: NDArray[np.integer]
+) -> list[list[Item]]:
+    """For each case what its history speaks for; `bought` holds the cases' products, their baskets among them.
+
+    `customers` are the customers' numbers, 0 = unknown.
+    """
+    history = owned(bought, model.row_of_number, model.encoder.recency)
     able = np.flatnonzero(np.diff(history.starts)).tolist()
     _mark_unable(model, cases, set(able))
     items: list[list[Item]] = [[] for _ in cases]
     if not able:
         return items
     chosen = [cases[i] for i in able]
+    history = _part(history, able)
     allowed = [_allowed(model, case) for case in chosen]
-    queries = query_vectors(model.vectors, history, scoring.scale)[able]
-    ranked = rank(
-        model.snapshot.index,
-        queries,
-        [case.request.k for case in chosen],
-        [model.rows_of(case.excluded) for case in chosen],
-        allowed,
-    )
-    reasons = because(
-        model.vectors,
-        model.snapshot.index.outputs,
-        _part(history, able),
-        [found.rows for found in ranked],
-        average=model.average_output,
-        most=_MOST_REASONS,
-    )
+    ranked = _ranked(model, chosen, history, customers[able].astype(np.int64), allowed)
+    reasons = _because(model, history, [found.rows for found in ranked])
     shown = _shown_scores(model, ranked)
     for i, case, rows, found, scores, named in zip(able, chosen, allowed, ranked, shown, reasons, strict=True):
         items[i] = _items(model, found, scores, named)
         if rows is not None and not len(rows) and _names_products(case):
             case.answer.degraded = "unknown_products"
     return items
+
+
+def _ranked(
+    model: LiveModel,
+    cases: Sequence[Case],
+    history: Owned,
+    customers: NDArray[np.int64],
+    allowed: Sequence[NDArray[np.int64] | None],
+) -> list[Ranked]:
+    """The best rows for each case, in the order of the second stage where the model has one."""
+    scale, weights = model.snapshot.metadata.ranking.scoring.scale, model.snapshot.metadata.ranking.weights
+    k = [case.request.k for case in cases]
+    excluded = [model.rows_of(case.excluded) for case in cases]
+    if model.evidence is None or weights is None:
+        return rank(model.snapshot.index, query_vectors(model.vectors, history, scale), k, excluded, allowed)
+    asking = Asking(customers, query_vectors(model.vectors, history, 1.0), history)
+    return rank_blended(model.evidence, weights, asking, scale=scale, k=k, excluded=excluded, only=allowed)
+
+
+def _because(model: LiveModel, history: Owned, recommended: Sequence[NDArray[np.int64]]) -> list[list[list[int]]]:
+    vectors, average, weights = model.vectors, model.average_output, model.snapshot.metadata.ranking.weights
+    if model.evidence is None or weights is None:
+        outputs = model.snapshot.index.outputs
+        return because(vectors, outputs, history, recommended, average=average, most=_MOST_REASONS)
+    return because_blended(
+        model.evidence, weights, history, recommended, vectors=vectors, average=average, most=_MOST_REASONS
+    )
 
 
 def similar(model: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:

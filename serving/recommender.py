@@ -114,7 +114,8 @@ class Recommender:
         bought = distinct(with_baskets(histories, [case.basket if _counts(case) else () for case in cases]))
 
         def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
-            return model_answers.recommended(model, [cases[i] for i in places], model_answers.part_of(bought, places))
+            part = model_answers.part_of(bought, places)
+            return model_answers.recommended(model, [cases[i] for i in places], part, histories.customers[places])
 
         def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
             return model_answers.similar(model, [cases[i] for i in places])

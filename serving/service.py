@@ -18,6 +18,7 @@ from consumers.topics import Topics
 from consumers.trainer import DATABASE, TrainerProcess
 from consumers.worker import Worker
 from model.demand import Demand
+from model.recent_buyers import RecentBuyers
 from model.snapshot import SnapshotRefused, read_about, versions
 from model.store import Store
 from serving.assembly import Base, Parts, assemble, topic_names
@@ -115,7 +116,17 @@ class Service:
         store = self._store()
         stack.callback(store.close)
         demand = Demand(settings.trend_days)
-        base = Base(settings, self.metrics, clients, topics, cluster, topics.check_pair(counts), store, demand)
+        base = Base(
+            settings,
+            self.metrics,
+            clients,
+            topics,
+            cluster,
+            topics.check_pair(counts),
+            store,
+            demand,
+            RecentBuyers(),
+        )
         base.use_topic()
         self.parts = parts = assemble(base)
         stack.callback(parts.broadcasts.consumer.close)

@@ -104,9 +104,9 @@ def ndcg(draft: Draft, past: Split, products: list[Product], brand: str) -> NDAr
     is_brands = np.array([product.brand == brand for product in products])
     bought = distinct(past.train)
     tested = _tested(past, is_brands)
-    history = owned(bought, row_of, metadata.scoring.recency)
+    history = owned(bought, row_of, metadata.ranking.scoring.recency)
     slices = history.slices()
-    queries = query_vectors(draft.item2vec.vectors, history, metadata.scoring.scale)[list(tested)]
+    queries = query_vectors(draft.item2vec.vectors, history, metadata.ranking.scoring.scale)[list(tested)]
     own_rows = np.flatnonzero(is_brands[numbers])
     ranked = rank(
         draft.index, queries, [K] * len(tested), [history.rows[slices[at]] for at in tested], [own_rows] * len(tested)

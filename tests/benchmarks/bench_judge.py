@@ -92,7 +92,7 @@ def _taken(
     demand.add(histories.products, histories.times)
     live = LiveModels(models, store, demand, metrics)
     (version,) = [entry.name for entry in models.iterdir() if entry.name.startswith("v")]
-    live.live[""] = tie(open_model(models, version), store)
+    live.live[""] = tie(open_model(models, version), store, demand)
     live.turn()
     judge = LiveJudge(
         store, live, Recommender(store, demand, live).answer, metrics, lambda *_: True, 10,

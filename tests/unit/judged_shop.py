@@ -15,7 +15,7 @@ from model.training import Limits, TrainingParameters
 from tests.unit.learnt import recipe
 
 PARAMETERS = TrainingParameters(vector_size=16, min_customers=20, epochs=20)
-RECIPE = recipe(parameters=PARAMETERS, scoring=Scoring(), limits=Limits(new_lines=0.9))
+RECIPE = recipe(parameters=PARAMETERS, scoring=Scoring(), limits=Limits(new_lines=0.9), parts=())  # vectors decide
 INTERESTS, EACH = 6, 10
 DAY_S = 86_400
 

@@ -103,6 +103,7 @@ class SmallShop:
         offset = self.store.next_offset(0)
         applied = self.store.apply([LogRecord(0, offset, purchase(profile, *products, brand=brand, time_s=time_s))])
         self.demand.add(applied.products, applied.times)
+        self.models.buyers.changed(applied.buyers.tolist())
         self.models.turn()
 
     def put_in_catalogue(self, *products: Product) -> None:
@@ -143,6 +144,7 @@ def open_shop(folder: Path, *, with_model: bool = True) -> SmallShop:
     shop = SmallShop(folder, store, demand, models, Recommender(store, demand, models, nullcontext), metrics)
     histories = read_contents(store.path).histories
     demand.add(histories.products, histories.times)
+    models.buyers.load(histories)
     if with_model:
         shop.serve(announcement(folder, 1))
     return shop

@@ -214,7 +214,7 @@ def test_train_learns_a_model_and_says_what_it_learnt(folder, env):
 
     assert result.exit_code == 0, result.output
     assert "learning: 100 %" in result.output
-    said = result.output.splitlines()[-2]
+    said = result.output.splitlines()[-3]
     assert said.startswith("v3-")
     assert "full (the training parameters were changed), 22 products from 980 order lines of 260 customers" in said
 
@@ -256,4 +256,4 @@ def test_an_announced_model_is_taken_by_the_running_service(service, broker, env
     reply = json.loads(ran("ask", "ada", "--json", env=env).output)
 
     assert result.exit_code == 0, result.output
-    assert (reply["degraded"], reply["model_version"]) == (None, result.output.splitlines()[-2].split(":")[0])
+    assert (reply["degraded"], reply["model_version"]) == (None, result.output.splitlines()[-3].split(":")[0])

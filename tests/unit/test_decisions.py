@@ -15,7 +15,7 @@ from consumers.decisions import (
     unpin,
     why_full,
 )
-from model.metadata import About, Judgement
+from model.metadata import About, Judgement, Ranking
 from model.ranking import ScoreScale, Scoring
 from model.training import TrainingParameters
 
@@ -44,7 +44,7 @@ def about(number, answers="candidate", *, verdict=None, kind="full"):
         full_at_s=0.0,
         customers_erased=0,
         parameters=TrainingParameters(),
-        scoring=Scoring(),
+        ranking=Ranking(scoring=Scoring()),
         score_scale=ScoreScale(),
         made_with={},
         judgement=Judgement(verdict=verdict, why="", answers=answers),

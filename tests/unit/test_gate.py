@@ -167,7 +167,15 @@ def held():
 def contender(models):
     snapshot = open_snapshot(models, versions(models)[0])
     numbers = np.array(snapshot.metadata.products.numbers)
-    return Contender("v", snapshot.vectors, snapshot.index, numbers, snapshot.metadata.scoring)
+    return Contender(
+        version="v",
+        vectors=snapshot.vectors,
+        index=snapshot.index,
+        number_of_row=numbers,
+        ranking=snapshot.metadata.ranking,
+        votes=snapshot.votes,
+        centre=np.array(snapshot.metadata.centre, np.float32),
+    )
 
 
 def test_nobody_is_shown_what_he_owns_nor_what_is_withdrawn(models, held):

@@ -135,7 +135,11 @@ def test_the_metadata_say_everything_to_repeat_the_training():
 
     again = learn(
         bought,
-        recipe(parameters=first.metadata.parameters, scoring=first.metadata.scoring, brand_id=first.metadata.brand_id),
+        recipe(
+            parameters=first.metadata.parameters,
+            scoring=first.metadata.ranking.scoring,
+            brand_id=first.metadata.brand_id,
+        ),
         None,
         silent,
         0.0,

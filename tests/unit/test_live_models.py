@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from model.demand import Demand
 from model.purchases import LogRecord
 from model.snapshot import SnapshotRefused, version_number
 from serving import live_models
@@ -310,7 +311,7 @@ def test_products_that_this_worker_never_saw_are_taken_up(shop, tmp_path):
     store = open_store(tmp_path / "new")
     opened = open_model(shop.folder / "models", versions(shop)[0])
 
-    model = tie(opened, store)
+    model = tie(opened, store, Demand())
 
     names = [store.products()[number].product_id for number in model.numbers]
     assert names == opened.snapshot.metadata.products.product_ids
@@ -383,4 +384,4 @@ def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
     opened.snapshot.metadata.products.product_ids[1] = opened.snapshot.metadata.products.product_ids[0]
 
     with pytest.raises(SnapshotRefused, match="twice"):
-        tie(opened, shop.store)
+        tie(opened, shop.store, shop.models.demand)

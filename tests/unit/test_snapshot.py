@@ -19,7 +19,7 @@ from model.training import silent
 from tests.unit.learnt import contents, recipe
 
 STAMP = "20261124T101500Z"
-FILES = ["model", "index", "vectors", "metadata", "learnt"]
+FILES = ["model", "index", "vectors", "votes", "metadata", "learnt"]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_the_files_are_called_as_the_documentation_says(written):
         f"faiss_index_{version}.index",
         f"item_vectors_{version}.npy",
         f"recommendations_metadata_{version}.json",
+        f"product_votes_{version}.npz",
         f"learnt_lines_{version}.npy",
         "manifest.json",
     }

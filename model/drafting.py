@@ -1,0 +1,141 @@
+"""A model just learnt made ready to be written: its index, its votes, its ranking, and the metadata that tell of all.
+
+In: item vectors, the histories they were learnt from, and how it came about. Out: a `Draft`. The draft says everything
+needed to repeat the training.
+"""
+
+import platform
+from dataclasses import dataclass
+
+import faiss
+import gensim
+import numpy as np
+from numpy.typing import NDArray
+
+from model.blend import Asking, Evidence, rank_blended
+from model.demand import Demand
+from model.histories import Histories, distinct
+from model.index import ItemIndex
+from model.item2vec import Item2vec
+from model.metadata import Metadata, Products, Ranking
+from model.neighbours import Encoder, neighbours_of
+from model.product_votes import ProductVotes
+from model.purchases import Product
+from model.ranking import ScoreScale, owned, query_vectors, rank, score_scale
+from model.reading import Contents
+from model.snapshot import self_tests
+from model.snapshot_writing import Draft
+from model.splits import of_customers
+from model.training import Parent, TrainingParameters
+
+_SAMPLE_CUSTOMERS = 512
+_SHOWN = 10  # products of the answers that the shown score is scaled by
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What came out of a training, and how it came about."""
+
+    item2vec: Item2vec
+    votes: ProductVotes
+    ranking: Ranking
+    parameters: TrainingParameters
+    brand_id: str | None
+    parent_version: str | None  # None: it was a full training
+    parent: Parent | None
+    reason: str
+    seconds: float
+
+
+def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: float) -> Draft:
+    """The draft of a model that has learnt from `histories`, which are all of `contents` or one brand's part."""
+    model, parent, scoring = learnt.item2vec, learnt.parent, learnt.ranking.scoring
+    numbers = _numbers_of(model, contents.products)
+    demand = Demand(scoring.trend_days)
+    demand.add(histories.products, histories.times)
+    index = ItemIndex.build(model.outputs, demand.bias(numbers, scoring.popularity_weight, scoring.trend_weight))
+    encoder = Encoder(model.vectors, _row_of_product(numbers), scoring.recency)
+    centre = encoder.centre(histories)
+    evidence = Evidence(index, demand, numbers, votes=learnt.votes)
+    metadata = Metadata(
+        brand_id=learnt.brand_id,
+        kind="full" if parent is None else "increment",
+        reason=learnt.reason,
+        parent=learnt.parent_version,
+        created_at_s=now_s,
+        seconds=learnt.seconds,
+        database_id=contents.watermark.database_id,
+        offsets={str(partition): offset for partition, offset in contents.watermark.offsets.items()},
+        events=contents.watermark.events,
+        customers=len(histories.customers),
+        lines=len(histories.products),
+        vocabulary=len(model.keys),
+        vocabulary_at_full=len(model.keys) if parent is None else parent.vocabulary_at_full,
+        updates_since_full=0 if parent is None else parent.updates_since_full + 1,
+        full_at_s=now_s if parent is None else parent.full_at_s,
+        customers_erased=contents.customers_erased,
+        parameters=learnt.parameters,
+        ranking=learnt.ranking,
+        score_scale=_scale(evidence, encoder, histories, learnt.ranking, centre),
+        made_with=_made_with(),
+        products=_columns(contents.products, numbers, demand),
+        centre=centre.tolist(),
+        self_test=self_tests(index, model.vectors),
+    )
+    return Draft(model, index, learnt.votes, metadata, lines_of_customers(contents.histories))
+
+
+def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
+    """uint32 by customer number: how many lines each has."""
+    size = int(histories.customers[-1]) + 1 if len(histories.customers) else 0
+    lines = np.zeros(size, np.uint32)
+    lines[histories.customers] = np.diff(histories.starts)
+    return lines
+
+
+def _numbers_of(model: Item2vec, products: list[Product]) -> NDArray[np.int64]:
+    number_of = {product.key: number for number, product in enumerate(products)}
+    return np.array([number_of[key] for key in model.keys], np.int64)
+
+
+def _row_of_product(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows = np.full(int(numbers.max()) + 1, -1, np.int64)
+    rows[numbers] = np.arange(len(numbers))
+    return rows
+
+
+def _columns(products: list[Product], numbers: NDArray[np.int64], demand: Demand) -> Products:
+    chosen = [products[number] for number in numbers]
+    return Products(
+        brand_ids=[product.brand for product in chosen],
+        product_ids=[product.product_id for product in chosen],
+        numbers=numbers.tolist(),
+        counts=demand.total[numbers].tolist(),
+        prices=[product.price for product in chosen],
+    )
+
+
+def _scale(
+    evidence: Evidence, encoder: Encoder, histories: Histories, ranking: Ranking, centre: NDArray[np.float32]
+) -> ScoreScale:
+    """The scale of the shown score, from customers spread evenly over all."""
+    chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
+    sample = of_customers(histories, chosen)
+    history = owned(distinct(sample), encoder.row_of_product, encoder.recency)
+    bought = [history.rows[mine] for mine in history.slices()]
+    wanted, scale = [_SHOWN] * len(bought), ranking.scoring.scale
+    if ranking.weights is None:
+        return score_scale(rank(evidence.index, query_vectors(encoder.vectors, history, scale), wanted, bought))
+    near = neighbours_of(encoder, histories, centre, ranking.neighbours) if ranking.weights.neighbours else None
+    asking = Asking(sample.customers.astype(np.int64), query_vectors(encoder.vectors, history, 1.0), history)
+    whole = Evidence(evidence.index, evidence.demand, evidence.number_of_row, near, evidence.votes)
+    return score_scale(rank_blended(whole, ranking.weights, asking, scale=scale, k=wanted, excluded=bought))
+
+
+def _made_with() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "gensim": gensim.__version__,
+        "numpy": np.__version__,
+        "faiss": faiss.__version__,
+    }
