@@ -117,12 +117,14 @@ class SmallShop:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until everything that was announced is taken or refused."""
+        """Wait until everything that was announced is taken or refused, and every neighbour known."""
         deadline = time.monotonic() + 10
         self.models.turn()
         while self.models.opening:
             assert time.monotonic() < deadline, "no model was opened within 10 s"
             self.models.turn()
+        for model in self.models.live.values():
+            model.follow_buyers(self.models.buyers, self.store, 10.0)
 
     def ask(self, profile: str, **asked: object) -> Answer:
         return self.recommender.answer([Request(profile, **asked)])[0]
