@@ -5,7 +5,7 @@ what the nearest customers newly bought lately, and the votes of the customer's 
 that the sum is a log-score. Pure but for what `Neighbours` and `Demand` hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ _VOTING = 300  # the weightiest products of a history that vote: bounds the cost
 _EVERYONE = (
     0.1  # of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike
 )
+_TOGETHER, _MOST_PLACES = 32, 1 << 20  # customers; their places in 4 MB: what is looked up at random stays near
 _LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
 
 
@@ -108,26 +109,91 @@ def features(
     values = np.zeros((len(rows), len(FEATURES)), np.float32)
     columns = {name: values[:, FEATURES.index(name)] for name in names}
     _fill_demand(evidence, rows, columns)
-    neighbours = evidence.neighbours if "neighbours" in columns else None
-    if neighbours is not None:
-        near, slots = neighbours.nearest(asking.customers, asking.vectors)
-        everyones = _EVERYONE * neighbours.everyones(rows) + _LEAST_NEAR
-    place = np.zeros(len(evidence.index), np.int64)  # 1 + the place among the candidates; all 0 between customers
-    end = 0
-    for i, (mine, entries) in enumerate(zip(candidates, asking.history.slices(), strict=True)):
-        span = slice(end, end + len(mine))
-        end = span.stop
-        place[mine] = np.arange(1, len(mine) + 1)
-        if "affinity" in columns:
-            columns["affinity"][span] = evidence.index.outputs.take(mine, axis=0) @ asking.vectors[i]
-        if neighbours is not None:
-            sums = _sums(place, len(mine), *neighbours.purchases_of(near[i], slots[i]))
-            columns["neighbours"][span] = np.log(sums + everyones[span])
-        if evidence.votes is not None and "votes" in columns:
-            sums = _sums(place, len(mine), *_votes_of(evidence.votes, asking.history, entries))
-            columns["votes"][span] = np.log(sums + _LEAST_VOTE)
-        place[mine] = 0
+    for group in _groups(len(candidates), len(evidence.index)):
+        _fill_personal(evidence, asking, candidates, group, columns)
     return values
+
+
+def _groups(customers: int, items: int) -> Iterator[slice]:
+    """Customers who are worked out together: as many as leave the places of their candidates in the cache."""
+    together = max(1, min(_TOGETHER, _MOST_PLACES // max(items, 1)))
+    for start in range(0, customers, together):
+        yield slice(start, min(start + together, customers))
+
+
+def _fill_personal(
+    evidence: Evidence,
+    asking: Asking,
+    candidates: Sequence[NDArray[np.int64]],
+    group: slice,
+    columns: dict[str, NDArray[np.float32]],
+) -> None:
+    """What depends on the customer, for a group of them."""
+    mine = candidates[group]
+    first = sum(len(rows) for rows in candidates[: group.start])
+    span = slice(first, first + sum(len(rows) for rows in mine))
+    customers, vectors = asking.customers[group], asking.vectors[group]
+    if "affinity" in columns:
+        outputs = evidence.index.outputs
+        columns["affinity"][span] = np.concatenate(
+            [outputs.take(rows, axis=0) @ vector for rows, vector in zip(mine, vectors, strict=True)]
+        )
+    places = _Places(mine, len(evidence.index))
+    if evidence.neighbours is not None and "neighbours" in columns:
+        found = evidence.neighbours.purchases_of(*evidence.neighbours.nearest(customers, vectors))
+        everyones = _EVERYONE * evidence.neighbours.everyones(np.concatenate(mine)) + _LEAST_NEAR
+        columns["neighbours"][span] = np.log(places.sums(*found) + everyones)
+    if evidence.votes is not None and "votes" in columns:
+        sums = _vote_sums(evidence.votes, asking.history, group, places)
+        columns["votes"][span] = np.log(sums + _LEAST_VOTE)
+
+
+class _Places:
+    """Where each customer's candidates stand among those of the whole group."""
+
+    def __init__(self, candidates: Sequence[NDArray[np.int64]], items: int) -> None:
+        self._items = items
+        self._count = sum(len(rows) for rows in candidates)
+        self._place = np.zeros(len(candidates) * items, np.int32)  # 1 + the place; 0 = no candidate
+        keys = np.concatenate([rows + at * items for at, rows in enumerate(candidates)])
+        self._place[keys] = np.arange(1, self._count + 1)
+
+    def sums(
+        self, owner: NDArray[np.integer], rows: NDArray[np.integer], values: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """float64 (candidates,): the sum of the values of each candidate's row; `owner`: position in the group."""
+        place = self._place.take(owner * self._items + rows)
+        some = np.flatnonzero(place)
+        return np.bincount(place[some], values[some], minlength=self._count + 1)[1:].astype(np.float64, copy=False)
+
+    def vote_sums(
+        self,
+        owner: NDArray[np.int64],
+        voted: NDArray[np.int32],
+        strengths: NDArray[np.float32],
+        shares: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
+        """The same for `voted` and `strengths`, both (n, width), where voter i counts `shares[i]`."""
+        place = self._place.take((owner * self._items)[:, None] + voted)
+        some = np.flatnonzero(place)
+        values = strengths.take(some) * shares.take(some // voted.shape[1])
+        return np.bincount(place.take(some), values, minlength=self._count + 1)[1:].astype(np.float64, copy=False)
+
+
+def _vote_sums(votes: ProductVotes, history: Owned, group: slice, places: _Places) -> NDArray[np.float64]:
+    """The votes for each candidate of a group; a customer's products have one vote together."""
+    rows, shares = zip(*(_voters(history, mine) for mine in history.slices()[group]), strict=True)
+    owner = np.repeat(np.arange(len(rows)), [len(mine) for mine in rows])
+    return places.vote_sums(owner, *votes.of(np.concatenate(rows)), np.concatenate(shares))
+
+
+def _voters(history: Owned, mine: slice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows of a history that vote, the weightiest ones of a long one, and the share that each has."""
+    rows, weights = history.rows[mine], history.weights[mine]
+    if len(rows) > _VOTING:
+        heavy = np.argpartition(weights, -_VOTING)[-_VOTING:]
+        rows, weights = rows[heavy], weights[heavy]
+    return rows, weights / max(float(weights.sum()), _LEAST_NEAR)
 
 
 def because_blended(
@@ -146,21 +212,30 @@ def because_blended(
     has no reason in the customer's own history.
     """
     reasons = []
+    place = np.zeros(len(evidence.index), np.int32)  # 1 + the place among those recommended; all 0 between customers
     for mine, rows in zip(history.slices(), recommended, strict=True):
         own, own_weights = history.weightiest(mine)
         own_weights = own_weights / max(float(own_weights.sum()), _LEAST_NEAR)
         shares = weights.affinity * shares_of(vectors, evidence.index.outputs[rows] - average, own, own_weights)
-        if evidence.votes is not None and weights.votes:
-            votes = _votes_between(evidence.votes, own, rows) * own_weights
+        if evidence.votes is not None and weights.votes and len(rows):
+            place[rows] = np.arange(1, len(rows) + 1)
+            votes = _votes_between(evidence.votes, own, place, len(rows)) * own_weights
             shares = shares + weights.votes * votes / (votes.sum(axis=1, keepdims=True) + _LEAST_VOTE)
+            place[rows] = 0
         reasons.append(strongest(shares, own, most))
     return reasons
 
 
-def _votes_between(votes: ProductVotes, own: NDArray[np.int64], rows: NDArray[np.integer]) -> NDArray[np.float32]:
-    """float32 (len(rows), len(own)): how strongly each product of a history votes for each of `rows`."""
+def _votes_between(
+    votes: ProductVotes, own: NDArray[np.int64], place: NDArray[np.int32], targets: int
+) -> NDArray[np.float64]:
+    """float64 (targets, len(own)): how strongly each product of a history votes for each row that has a place."""
     voted, strengths = votes.of(own)
-    return np.stack([np.where(voted == row, strengths, 0.0).sum(axis=1) for row in rows.tolist()] or [np.zeros(0)])
+    places = place.take(voted)
+    some = np.flatnonzero(places)
+    keys = (places.take(some) - 1) * len(own) + some // max(voted.shape[1], 1)
+    sums = np.bincount(keys, strengths.take(some), minlength=targets * len(own))
+    return sums.astype(np.float64, copy=False).reshape(targets, len(own))
 
 
 def _fill_demand(evidence: Evidence, rows: NDArray[np.int64], columns: dict[str, NDArray[np.float32]]) -> None:
@@ -168,23 +243,3 @@ def _fill_demand(evidence: Evidence, rows: NDArray[np.int64], columns: dict[str,
     for name, of_popularity, of_trend in (("popularity", 1.0, 0.0), ("trend", 0.0, 1.0)):
         if name in columns:
             columns[name][:] = evidence.demand.bias(numbers, of_popularity, of_trend)
-
-
-def _votes_of(votes: ProductVotes, history: Owned, entries: slice) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Rows voted for by a history, with repeats, and how strongly; a customer's products have one vote together."""
-    rows, weights = history.rows[entries], history.weights[entries]
-    if len(rows) > _VOTING:
-        heavy = np.argpartition(weights, -_VOTING)[-_VOTING:]
-        rows, weights = rows[heavy], weights[heavy]
-    if not len(rows):
-        return np.zeros(0, np.int32), np.zeros(0, np.float32)
-    shares = (weights / weights.sum())[:, None]
-    voted, strengths = votes.of(rows)
-    return voted.ravel(), (strengths * shares).ravel()
-
-
-def _sums(
-    place: NDArray[np.int64], count: int, rows: NDArray[np.integer], values: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """float64 (count,): for each candidate the sum of the values of its row."""
-    return np.bincount(place.take(rows), values, minlength=count + 1)[1:].astype(np.float64, copy=False)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from model.demand import DAY_S
 from model.histories import Histories, customer_of_line, distinct, starts_where
 from model.ranking import owned, query_vectors
+from model.recent_purchases import RecentPurchases
 from model.splits import of_customers
 
 _CENTRE_CUSTOMERS = 20_000  # more would say the same and cost time
 _TINY = np.finfo(np.float32).tiny
-_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class NeighbourParameters:
     nearest: int = 100
     days: int = 30  # first-time purchases count so long
     decay_days: float = 15.0  # and e times less for each of these
-    most: int = 20_000  # customers in the index, those with the newest purchases: bounds the time of a search
+    most: int = 20_000  # customers in the index, those who bought last: bounds the time of a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,10 @@ class Neighbours:
     def clear(self) -> None:
         """Forget everybody."""
         self._flat: Any = faiss.IndexFlatIP(len(self._centre))
-        self._slot_of: dict[int, int] = {}
+        self._slot_of: dict[int, int] = {}  # by customer, who was put last comes last
         self._free: list[int] = []  # slots that nobody has now: a point of zeros, which is near nobody
-        self._customers: list[int] = []  # by slot
-        self._rows: list[NDArray[np.int64]] = []  # by slot
-        self._times: list[NDArray[np.int64]] = []  # by slot
-        self._counts: list[NDArray[np.float64]] = []  # by slot, what each purchase counts, as of `_origin_s`
-        self._sum = np.zeros(self._items)  # of the counts, by row
+        self._bought = RecentPurchases()
+        self._sum = np.zeros(self._items)  # of what purchases count, by row
         self._origin_s: int | None = None
 
     def __len__(self) -> int:
@@ -97,8 +94,7 @@ class Neighbours:
             self._origin_s = now_s
         since_s = max(now_s, self.now_s) - self.parameters.days * DAY_S
         if now_s // DAY_S > self.now_s // DAY_S:
-            for slot in list(self._slot_of.values()):
-                self._forget_before(slot, since_s)
+            self._forget_before(since_s)
         self.now_s = max(self.now_s, now_s)
         return since_s
 
@@ -119,8 +115,7 @@ class Neighbours:
         slot = self._slot_of.pop(customer, None)
         if slot is None:
             return
-        np.subtract.at(self._sum, self._rows[slot], self._counts[slot])
-        self._rows[slot], self._times[slot], self._counts[slot] = _NOTHING
+        np.subtract.at(self._sum, *self._bought.drop(slot))
         self._stored()[slot] = 0.0
         self._free.append(slot)
 
@@ -144,15 +139,16 @@ class Neighbours:
 
     def purchases_of(
         self, weights: NDArray[np.float64], slots: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Rows that these neighbours bought, with repeats, and what each counts now: weight * exp(-age / decay)."""
-        some = slots[weights > 0].tolist()
-        if not some:
-            return np.zeros(0, np.int64), np.zeros(0)
-        rows = np.concatenate([self._rows[slot] for slot in some])
-        counts = np.concatenate([self._counts[slot] for slot in some])
-        sizes = [len(self._rows[slot]) for slot in some]
-        return rows, counts * np.repeat(weights[weights > 0] * self._now_factor(), sizes)
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """What the neighbours bought whom `nearest` found: position of who asks, row, and what it counts, with repeats.
+
+        A purchase counts weight * exp(-age / decay).
+        """
+        some = weights > 0
+        places, sizes = self._bought.places(slots[some])
+        owner = np.repeat(np.nonzero(some)[0], sizes)
+        counts = self._bought.counts.take(places) * np.repeat(weights[some] * self._now_factor(), sizes)
+        return owner, self._bought.rows.take(places), counts
 
     def everyones(self, rows: NDArray[np.integer]) -> NDArray[np.float64]:
         """What the purchases of all in the index count for these rows, a customer in the mean."""
@@ -177,41 +173,30 @@ class Neighbours:
     def _add(
         self, customer: int, point: NDArray[np.float32], rows: NDArray[np.int64], times: NDArray[np.int64]
     ) -> None:
-        slot = self._slot_for(int(times.max()))
-        if slot is None:
-            return
-        if slot == len(self._customers):
+        slot = self._slot_for()
+        if slot == self._flat.ntotal:
             self._flat.add(point[None])
-            self._customers.append(customer)
-            self._rows.append(rows)
-            self._times.append(times)
-            self._counts.append(_NOTHING[2])
         else:
             self._stored()[slot] = point
         self._slot_of[customer] = slot
-        self._customers[slot], self._rows[slot], self._times[slot] = customer, rows, times
-        self._counts[slot] = np.exp((times - (self._origin_s or 0)) / (self.parameters.decay_days * DAY_S))
-        np.add.at(self._sum, rows, self._counts[slot])
+        counts = np.exp((times - (self._origin_s or 0)) / (self.parameters.decay_days * DAY_S))
+        self._bought.put(slot, rows, times, counts)
+        np.add.at(self._sum, rows, counts)
 
-    def _slot_for(self, newest_s: int) -> int | None:
-        """A free slot, a new one, or that of the customer idle for longest; None when all bought after `newest_s`."""
+    def _slot_for(self) -> int:
+        """A free slot, a new one, or that of the customer who was put longest ago."""
         if not self._free and len(self) < self.parameters.most:
-            return len(self._customers)
+            return int(self._flat.ntotal)
         if not self._free:
-            idle = min(self._slot_of, key=lambda customer: int(self._times[self._slot_of[customer]].max()))
-            if self._times[self._slot_of[idle]].max() >= newest_s:
-                return None
-            self.remove(idle)
+            self.remove(next(iter(self._slot_of)))
         return self._free.pop()
 
-    def _forget_before(self, slot: int, since_s: int) -> None:
-        kept = self._times[slot] >= since_s
-        if not kept.any():
-            self.remove(self._customers[slot])
-        elif not kept.all():
-            np.subtract.at(self._sum, self._rows[slot][~kept], self._counts[slot][~kept])
-            self._rows[slot], self._times[slot] = self._rows[slot][kept], self._times[slot][kept]
-            self._counts[slot] = self._counts[slot][kept]
+    def _forget_before(self, since_s: int) -> None:
+        customers, slots = list(self._slot_of), np.fromiter(self._slot_of.values(), np.int64, len(self._slot_of))
+        rows, counts, nothing_left = self._bought.forget_before(slots, since_s)
+        np.subtract.at(self._sum, rows, counts)
+        for at in np.flatnonzero(nothing_left).tolist():
+            self.remove(customers[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +228,12 @@ def take_up(neighbours: Neighbours, encoder: Encoder, histories: Histories, now_
 def neighbours_of(
     encoder: Encoder, histories: Histories, centre: NDArray[np.float32], parameters: NeighbourParameters
 ) -> Neighbours:
-    """The index of all who were active lately, as it is at the time of the newest purchase."""
+    """The index of those who bought last, as it is at the time of the newest purchase."""
     neighbours = Neighbours(centre, len(encoder.vectors), parameters)
     now_s = int(histories.times.max(initial=0))
-    lately = histories.times >= neighbours.begin(now_s)
-    active = np.unique(customer_of_line(histories)[lately])
+    lately = np.flatnonzero(histories.times >= neighbours.begin(now_s))
+    lately = lately[np.argsort(histories.times[lately], kind="stable")]
+    owners = customer_of_line(histories)[lately[::-1]]
+    active = np.sort(owners[np.sort(np.unique(owners, return_index=True)[1])[: parameters.most]])
     take_up(neighbours, encoder, of_customers(histories, active), now_s)
     return neighbours

@@ -28,7 +28,7 @@ def neighbours(**parameters):
 
 def votes(made, customer, vector):
     weights, slots = made.nearest(np.array([customer]), vector[None])
-    rows, counts = made.purchases_of(weights[0], slots[0])
+    _, rows, counts = made.purchases_of(weights, slots)
     return np.bincount(rows, counts, minlength=10)
 
 
