@@ -13,10 +13,12 @@ from consumers.embedded import EmbeddedBroker
 from consumers.metrics import Metrics
 from consumers.trainer import DATABASE, Trainer, TrainerProcess
 from consumers.training import announcer_of, train_once
-from model.metadata import versions
+from model.histories import customer_of_line
+from model.metadata import read_about, versions
 from model.purchases import LogRecord, Purchase
 from model.store import Store
 from tests.unit.learnt import GROUPS
+from tests.unit.shop_histories import shop_histories
 from tests.unit.worker_world import clients_of
 
 
@@ -101,6 +103,28 @@ def test_enough_purchases_make_a_model_that_is_announced(settings, shop, broker)
 
     assert heard.events == ["trained"]
     assert announced(settings, broker) == [("", versions(settings.models_folder)[0])]
+
+
+def test_a_first_model_answers_before_a_calibrated_one_is_made(settings, broker):
+    histories, keys = shop_histories(days=90)
+    orders = [
+        Purchase(f"c-{customer}", "", time_s, (keys[product],), (1.0,))
+        for customer, product, time_s in zip(
+            customer_of_line(histories).tolist(), histories.products.tolist(), histories.times.tolist(), strict=True
+        )
+    ]
+    store = Store(settings.data_dir / DATABASE)
+    store.open_log("cluster", "purchases", "", 0)
+    store.apply([LogRecord(0, offset, order) for offset, order in enumerate(orders)])
+    store.close()
+
+    _, heard = turned(settings.model_copy(update={"min_count": 1}))
+
+    newest, first = (read_about(settings.models_folder, version) for version in versions(settings.models_folder))
+    assert heard.events == ["trained", "trained"]
+    assert (first.ranking.calibration, newest.ranking.calibration.windows) == (None, 2)
+    assert (newest.kind, newest.reason) == ("full", "how to rank is not calibrated yet")
+    assert announced(settings, broker)[0] == ("", first.version)
 
 
 def test_too_little_data_is_no_error_and_waits_for_more(settings, shop):
