@@ -78,7 +78,13 @@ def train_once(
     draft = _learnt(settings, brand_id, before, full=full, at_once=at_once, progress=progress, on_refused=on_refused)
     version, _ = write_snapshot(settings.models_folder, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
     if announce and announcer is not None:
-        announcer.catch_up(on_refused)
+        try:
+            announcer.catch_up(on_refused)
+        except BrokerUnavailable as error:
+            raise BrokerUnavailable(
+                f"{error}. {version} is learnt and stays in {settings.models_folder}: it is announced when the service "
+                "starts or learns, and by the next `alsobought train`"
+            ) from error
     return read_about(settings.models_folder, version)
 
 

@@ -49,13 +49,19 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
     kept, and `alsobought models promote` can still let it answer.
     """
     set_up_logging(settings.log_format, settings.log_level)
-    from consumers.training import train_once  # noqa: PLC0415 - gensim takes a while to load, --help should not
+    from consumers.announcing import announced_now  # noqa: PLC0415
+    from consumers.training import announcer_of, train_once  # noqa: PLC0415 - gensim is slow to load, --help is not
     from model.training import TooLittleData  # noqa: PLC0415
 
+    announcer = announcer_of(settings) if announce else None
+    if announcer is not None:  # before learning, which may take long, not after it
+        announced_now(announcer.clients, announcer.topic)
     console = Console(highlight=False)
     with ProgressDisplay(console) as display:
         try:
-            about = train_once(settings, brand_id=brand_id, full=full, announce=announce, progress=display.show)
+            about = train_once(
+                settings, brand_id=brand_id, full=full, announce=announce, announcer=announcer, progress=display.show
+            )
         except TooLittleData as little:
             display.close()
             click.echo(f"nothing learnt: {little}")

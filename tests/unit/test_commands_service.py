@@ -233,6 +233,17 @@ def test_too_little_to_learn_from_is_no_error(folder, env):
     assert result.output.splitlines()[-1].startswith("nothing learnt: 260 customers have bought two or more products")
 
 
+def test_train_without_kafka_says_so_before_it_learns(folder, env):
+    before = sorted(path.name for path in (folder / "models").iterdir())
+
+    result = ran("train", "--data-dir", str(folder), *FEW, "--bootstrap-servers", "127.0.0.1:1", env=env)
+
+    assert result.exit_code == 1
+    assert "no answer from Kafka at 127.0.0.1:1" in result.output
+    assert "learning" not in result.output
+    assert sorted(path.name for path in (folder / "models").iterdir()) == before
+
+
 def test_train_without_purchases_says_where_it_looked(tmp_path, env):
     result = ran("train", "--data-dir", str(tmp_path / "nothing"), env=env)
 
