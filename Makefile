@@ -40,7 +40,7 @@ lock: $(VENV)/.dev ## renew the two lock files
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --group build --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --group dev --extra evaluate --output-file requirements-dev.lock pyproject.toml
+	  --group dev --extra evaluate --extra tune --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget the virtual environment and the caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kafka

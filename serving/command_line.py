@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": _Entry(
         "serving.commands_evaluate:evaluate", "Compare recommenders on your own purchases, beside other methods."
     ),
+    "tune": _Entry("serving.commands_tune:tune", "Search training settings that suit your own purchases better."),
     "models": _Entry(
         "serving.commands_models:models", "List the models with their scores; pin one, roll back, promote."
     ),

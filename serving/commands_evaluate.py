@@ -6,7 +6,6 @@ that page, and no service needs to run.
 
 import importlib.util
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from config.settings import Settings
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay
+from serving.purchases_to_judge import NothingToJudge, purchases_options, read_purchases
 
 _LEARNING = ("vector_size", "window", "negative", "ns_exponent", "alpha", "epochs", "subsample", "min_count", "seed")
-_FORWARD_MS = 86_400_000
 _EXTRA = ("implicit", "matplotlib")
-
-
-class NothingToJudge(Exception):
-    """Raised when the purchases leave nobody to test, or too little to learn from; the text says what to do."""
 
 
 @command(
@@ -35,11 +30,7 @@ class NothingToJudge(Exception):
     alsobought evaluate orders.parquet --replay
     """
 )
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--customer-column", default="customer_id", show_default=True, metavar="NAME", help="Who bought.")
-@click.option("--product-column", default="product_id", show_default=True, metavar="NAME", help="What was bought.")
-@click.option("--time-column", default="ts", show_default=True, metavar="NAME", help="When.")
-@click.option("--order-column", default="order_id", show_default=True, metavar="NAME", help="The order's id.")
+@purchases_options
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help="Of a window.")
 @click.option("--last-order", is_flag=True, help="Windows by each customer's orders instead of days.")
 @click.option("--windows", type=click.IntRange(1), default=2, show_default=True, help="Test windows, the newest first.")
@@ -103,7 +94,7 @@ class _Evaluation:
         from model.contest import tables  # noqa: PLC0415 - see above
         from model.replay import replay  # noqa: PLC0415 - see above
 
-        histories, keys = self._from_file(file) if file else self._from_database()
+        histories, keys = read_purchases(file, self._settings, self._options, self._display.show)
         plan = self._plan()
         if self._options["replay"]:
             steps = replay(histories, keys, plan.recipe, slices=self._options["slices"], progress=self._display.show)
@@ -135,30 +126,6 @@ class _Evaluation:
             most_customers=given["customers"],
             recipe=OwnRecipe(parameters=recipe.parameters, scoring=recipe.scoring),
         )
-
-    def _from_file(self, file: Path) -> tuple[Any, list[str]]:
-        from consumers.file_histories import numbered  # noqa: PLC0415 - see above
-        from consumers.purchase_files import Columns, open_purchases  # noqa: PLC0415 - see above
-
-        columns = Columns(
-            **{name: self._options[f"{name}_column"] for name in ("customer", "product", "time", "order")}
-        )
-        latest_ms = int(time.time() * 1000) + _FORWARD_MS
-        with open_purchases(file, columns, latest_ms=latest_ms, progress=self._display.show) as purchases:
-            found = numbered(purchases)
-        if not len(found.histories.products):
-            raise NothingToJudge(f"{file} has no usable purchases; `alsobought import --dry-run` says why")
-        return found.histories, found.keys
-
-    def _from_database(self) -> tuple[Any, list[str]]:
-        from consumers.training import DATABASE  # noqa: PLC0415 - see above
-        from model.reading import read_contents  # noqa: PLC0415 - see above
-
-        database = self._settings.data_dir / DATABASE
-        contents = read_contents(database)
-        if not len(contents.histories.products):
-            raise NothingToJudge(f"{database} holds no purchases yet; name a FILE instead")
-        return contents.histories, [product.key for product in contents.products]
 
 
 class _Result:

@@ -1,5 +1,7 @@
 """A made-up shop for tests of learning: groups of products, and customers who keep to one group."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 
 from model.histories import Histories
@@ -29,3 +31,14 @@ def shop_histories(customers=240, days=120, seed=1):
 
 def group_of(numbers):
     return (np.asarray(numbers) - 1) // PER_GROUP
+
+
+def write_csv(path, histories, keys):
+    """A file of purchases as `alsobought import` reads it."""
+    lines = ["customer_id,order_id,product_id,ts"]
+    for i, customer in enumerate(histories.customers.tolist()):
+        for line in range(histories.starts[i], histories.starts[i + 1]):
+            moment = datetime.fromtimestamp(int(histories.times[line]), UTC).isoformat()
+            lines.append(f"c{customer},o{customer}-{histories.times[line]},{keys[histories.products[line]]},{moment}")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path

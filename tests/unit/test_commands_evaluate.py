@@ -1,7 +1,6 @@
 """`alsobought evaluate` on a file: tables, JSON and a page, and what it says when there is too little."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -9,22 +8,14 @@ from click.testing import CliRunner
 from consumers.file_histories import numbered
 from consumers.purchase_files import open_purchases
 from serving.command_line import alsobought
-from tests.unit.shop_histories import shop_histories
+from tests.unit.shop_histories import shop_histories, write_csv
 
 SMALL = ["--days", "20", "--windows", "1", "--validation", "1", "--seeds", "1", "--vector-size", "16", "--epochs", "5"]
 
 
 @pytest.fixture(scope="module")
 def purchases(tmp_path_factory):
-    histories, keys = shop_histories(customers=120)
-    lines = ["customer_id,order_id,product_id,ts"]
-    for i, customer in enumerate(histories.customers.tolist()):
-        for line in range(histories.starts[i], histories.starts[i + 1]):
-            moment = datetime.fromtimestamp(int(histories.times[line]), UTC).isoformat()
-            lines.append(f"c{customer},o{customer}-{histories.times[line]},{keys[histories.products[line]]},{moment}")
-    path = tmp_path_factory.mktemp("shop") / "purchases.csv"
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return path
+    return write_csv(tmp_path_factory.mktemp("shop") / "purchases.csv", *shop_histories(customers=120))
 
 
 def run(*arguments):
