@@ -385,3 +385,15 @@ def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
 
     with pytest.raises(SnapshotRefused, match="twice"):
         tie(opened, shop.store, shop.models.demand)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_model_learnt_after_a_withdrawal_never_offers_what_was_withdrawn(shop, full):
+    shop.buy("ada", "tea")
+    shop.put_in_catalogue(shop.product(shop.store.number_of("", "cup"))._replace(withdrawn=True))
+
+    shop.serve(learn(shop.folder, full=full))
+
+    assert len(shop.ids(shop.ask("ada", k=20))) == 20
+    assert "cup" not in shop.ids(shop.ask("ada", k=20))
+    assert "cup" not in shop.ids(shop.ask("nobody", k=20, kind="similar", product_ids=("tea",)))
