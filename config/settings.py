@@ -90,7 +90,7 @@ class IngestSettings(Section):
     """Purchases."""
 
     ingest_batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
-    """At most so many records are stored in one transaction."""
+    """At most so many records are stored in one transaction; five times as many while a partition is being restored."""
     fold_every_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
     """After so many purchases the newest lines are folded into the compact histories."""
     dedupe_window_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000

@@ -15,17 +15,16 @@ from typing import TypeVar
 
 import msgspec
 
+from consumers.plain_purchases import MAX_ID_CHARACTERS, MAX_ITEMS, MAX_PRICE, plain_purchase
 from model.purchases import Forget, Purchase
 
 T = TypeVar("T")
 
 MAX_EVENT_BYTES = 1_048_576
-MAX_ID_CHARACTERS = 256
-MAX_ITEMS = 10_000
-MAX_PRICE = 1e12  # what a float32 and a reader can still make sense of
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PHONE = re.compile(r"(?:\+|00)?[0-9]{6,15}")
 _PHONE_NOISE = re.compile(r"[\s()./-]")
+_HEADERS_THAT_COUNT = ("content-type", "ce_id", "x-brand-id")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
@@ -93,6 +92,13 @@ class PurchaseDecoder:
             raise InvalidRecord(
                 "too_large", "value", f"the record has {len(value)} bytes, {MAX_EVENT_BYTES} are taken; split the order"
             )
+        if not any(name in headers for name in _HEADERS_THAT_COUNT):
+            plain = plain_purchase(value, now_s + self.max_future_s)
+            if plain is not None:
+                return plain
+        return self._of_any_form(value, headers, timestamp_s, now_s)
+
+    def _of_any_form(self, value: bytes, headers: Mapping[str, bytes], timestamp_s: float, now_s: float) -> Purchase:
         event = _open(value, headers) if headers else parsed(_EVENT, value)
         if event.items is None and bytes(event.payload) != bytes(_NOTHING):
             event = _unwrapped(event)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import duckdb
 import msgspec
 
-from consumers.events import MAX_ID_CHARACTERS
 from consumers.left_out import LeftOut, rows_left_out, unfit_id
+from consumers.plain_purchases import MAX_ID_CHARACTERS
 from consumers.table_files import Progress, Reading, TableFile, literal, open_table, run, scratch
 
 _REASON = """CASE WHEN product IS NULL THEN 'no product'

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import duckdb
 import msgspec
 
-from consumers.events import MAX_ID_CHARACTERS
 from consumers.left_out import LeftOut, rows_left_out, unfit_id
+from consumers.plain_purchases import MAX_ID_CHARACTERS
 from consumers.table_files import Progress, Reading, TableFile, literal, open_table, run, scratch
 
 MAX_ITEMS_OF_AN_EVENT = 2_000  # the service takes 10,000 items and 1 MiB: this fits both, whatever the ids

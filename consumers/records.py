@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from operator import methodcaller
 from typing import NamedTuple
 
+import msgspec
 from confluent_kafka import KafkaError, Message
 
 _HEADERS_OF = methodcaller("headers")
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as it was read."""
 
     topic: str
@@ -53,19 +54,15 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
     records: list[Record] = []
     errors: list[ReadError] = []
     for message in messages:
-        error = message.error()
-        topic, partition, offset = message.topic() or "", message.partition(), message.offset()
-        partition = -1 if partition is None else partition
-        offset = -1 if offset is None else offset
-        if error is not None:
-            errors.append(ReadError(topic, partition, offset, error.code(), error.name(), error.str(), error.fatal()))
+        if message.error() is not None:
+            errors.append(_read_error(message))
             continue
         headers = _headers(message)
         records.append(
             Record(
-                topic,
-                partition,
-                offset,
+                message.topic() or "",
+                _number(message.partition()),
+                _number(message.offset()),
                 message.key(),
                 message.value(),
                 headers or (),
@@ -74,6 +71,17 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
             )
         )
     return records, errors
+
+
+def _read_error(message: Message) -> ReadError:
+    error = message.error()
+    assert error is not None, "asked before"
+    where = message.topic() or "", _number(message.partition()), _number(message.offset())
+    return ReadError(*where, error.code(), error.name(), error.str(), error.fatal())
+
+
+def _number(partition_or_offset: int | None) -> int:
+    return -1 if partition_or_offset is None else partition_or_offset
 
 
 def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...] | None:

@@ -4,8 +4,8 @@ A line is two little-endian uint32: product number, seconds since 1970. A tail b
 what `pack` wrote, `unpack` returns.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,30 @@ class Orders:
     products: NDArray[np.uint32]  # (m,) product numbers, m = sum(sizes)
     prices: NDArray[np.float32]  # (m,) NaN = not said
 
+    @classmethod
+    def joined(cls, batches: Sequence["Orders"]) -> "Orders":
+        """The orders of all these batches (at least one), one after the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(orders, name) for orders in batches]) for name in names))
+
+    def without_lines_of(self, customers: Collection[int]) -> "Orders":
+        """The same orders, those of these customers empty and nobody's; their hashes stay."""
+        gone = np.isin(self.customers, np.fromiter(customers, np.uint32))
+        kept = ~np.repeat(gone, self.sizes)
+        zeroed = (np.where(gone, column.dtype.type(0), column) for column in (self.customers, self.times, self.sizes))
+        nobody, never, empty = zeroed
+        return Orders(nobody, self.logs, never, empty, self.hashes, self.products[kept], self.prices[kept])
+
     def lines(self) -> NDArray[np.uint32]:
         """uint32 (m, 2): product number and time of every line."""
         lines = np.empty((len(self.products), 2), UINT32)
         lines[:, 0] = self.products
-        lines[:, 1] = np.repeat(self.times, self.sizes)
+        lines[:, 1] = self.line_times()
         return lines
+
+    def line_times(self) -> NDArray[np.uint32]:
+        """uint32 (m,): the time of every line."""
+        return np.repeat(self.times, self.sizes)
 
     def prices_paid(self) -> dict[int, float]:
         """The last price that was said of each product."""

@@ -6,16 +6,17 @@ in one transaction and taken over into memory after it; a plan that is dropped h
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import cast
+from itertools import chain, compress, groupby
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.customer_numbers import Customer, CustomerNumbers
 from model.packing import Orders
 from model.product_numbers import ProductNumbers
 from model.purchases import Forget, LogRecord, Purchase
-from model.recent_events import Pending, RecentEvents, event_hash
+from model.recent_events import Pending, RecentEvents, event_hashes
 
 
 @dataclass(slots=True)
@@ -42,16 +43,13 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows when a batch comes in; `customers` is the plan's own to change, the rest is only read."""
+    """What the store knows when a batch comes in; it is only read."""
 
     logs: Mapping[int, Log]  # by partition
-    customers: dict[tuple[str, int], int]  # (profile, log) -> customer number, of the profiles in this batch
+    customers: CustomerNumbers  # those in this batch at least
     last_customer: int
     products: ProductNumbers
     recent: RecentEvents
-
-
-Order = tuple[int, int, int, int, list[int], tuple[float, ...]]  # customer, log, time, event, products, prices
 
 
 class Plan:
@@ -63,10 +61,13 @@ class Plan:
         self.gone: dict[int, str] = {}  # customer number -> profile, of the forgotten
         self.result = Applied()
         self._known = known
-        self._fresh: dict[tuple[str, str], int] = {}  # the numbers of `products`
+        self._fresh_products: dict[tuple[str, str], int] = {}  # the numbers of `products`
+        self._fresh_customers: dict[tuple[str, int], int] = {}  # (profile, log) -> number, but for the forgotten
+        self._forgotten: set[str] = set()
         self._events: dict[int, Pending] = {}  # by log
-        self._new_customers: list[tuple[str, int]] = []  # (profile, log), numbered on
-        self._orders: list[Order] = []
+        self._given_away = 0  # customer numbers
+        self._parts: list[Orders] = []
+        waiting: list[tuple[int, Purchase]] = []
         for partition, offset, change in records:
             log = known.logs[partition]
             if offset < self.nexts.get(partition, log.next):
@@ -74,84 +75,99 @@ class Plan:
                 continue
             self.nexts[partition] = offset + 1
             if isinstance(change, Purchase):
-                self._order(log.number, change)
+                waiting.append((log.number, change))
             elif isinstance(change, Forget):
+                self._take(waiting)
                 self._forget(change)
-        self.orders = self._columns()
+                waiting = []
+        self._take(waiting)
+        self.orders = self._all_orders()
         if self.orders is not None:
-            self.result.products, self.result.times = self.orders.products, self.orders.lines()[:, 1]
+            self.result.products, self.result.times = self.orders.products, self.orders.line_times()
             self.result.buyers = self.orders.customers[self.orders.customers > 0]
         self.result.gone = tuple(self.gone)
 
     @property
     def last_customer(self) -> int:
         """The highest customer number that was ever given away."""
-        return self._known.last_customer + len(self._new_customers)
+        return self._known.last_customer + self._given_away
 
     @property
-    def new_customers(self) -> list[tuple[str, int, int]]:
+    def new_customers(self) -> list[Customer]:
         """(profile, log, number) of new customers, but for those forgotten at once."""
-        numbered = enumerate(self._new_customers, self._known.last_customer + 1)
-        return [(profile, log, number) for number, (profile, log) in numbered if number not in self.gone]
+        return [(profile, log, number) for (profile, log), number in self._fresh_customers.items()]
 
-    def _order(self, log: int, purchase: Purchase) -> None:
-        event = event_hash(purchase.brand, purchase.event_id)
-        if event and not self._pending(log).admit(event):
-            self.result.duplicate += 1
+    def _take(self, read: list[tuple[int, Purchase]]) -> None:
+        """Number the customers and products of these orders (log, purchase), repeats left out, column by column."""
+        hashes = event_hashes((purchase.brand, purchase.event_id) for _, purchase in read)
+        for log in {log for log, _ in read} - self._events.keys():
+            self._events[log] = self._known.recent.pending(log)
+        new = [self._events[log].admit(event) for (log, _), event in zip(read, hashes, strict=True)]
+        orders = list(compress(read, new))
+        self.result.applied += len(orders)
+        self.result.duplicate += len(read) - len(orders)
+        if not orders:
             return
-        customer = self._known.customers.get((purchase.profile, log)) or self._new_customer(purchase.profile, log)
-        products: list[int | None] = list(map(self._known.products.in_brand(purchase.brand), purchase.products))
-        numbers = self._numbered(purchase, products)
-        self._orders.append((customer, log, purchase.time_s, event, numbers, purchase.prices))
-        self.result.applied += 1
+        purchases = [purchase for _, purchase in orders]
+        self._parts.append(
+            Orders(
+                np.array(self._numbers_of_customers(orders), np.uint32),
+                np.array([log for log, _ in orders], np.uint32),
+                np.array([purchase.time_s for purchase in purchases], np.uint32),
+                np.array([len(purchase.products) for purchase in purchases], np.uint16),
+                np.array(list(compress(hashes, new)), np.uint64),
+                np.array(self._numbers_of_products(purchases), np.uint32),
+                np.array(list(chain.from_iterable([purchase.prices for purchase in purchases])), np.float32),
+            )
+        )
 
-    def _pending(self, log: int) -> Pending:
-        pending = self._events.get(log)
-        if pending is None:
-            pending = self._events[log] = self._known.recent.pending(log)
-        return pending
-
-    def _new_customer(self, profile: str, log: int) -> int:
-        self._new_customers.append((profile, log))
-        number = self._known.customers[profile, log] = self.last_customer
-        return number
-
-    def _numbered(self, purchase: Purchase, numbers: list[int | None]) -> list[int]:
-        """The numbers, with new ones for products that have none yet."""
-        if None not in numbers:
-            return cast("list[int]", numbers)
+    def _numbers_of_customers(self, orders: Iterable[tuple[int, Purchase]]) -> list[int]:
+        known = {log: self._known.customers.of_log(log) for log in self._events}
         return [
-            self._new_product((purchase.brand, product_id)) if number is None else number
-            for product_id, number in zip(purchase.products, numbers, strict=True)
+            (purchase.profile not in self._forgotten and known[log].get(purchase.profile))
+            or self._new_customer(purchase.profile, log)
+            for log, purchase in orders
         ]
 
-    def _new_product(self, product: tuple[str, str]) -> int:
-        number = self._fresh.get(product)
+    def _new_customer(self, profile: str, log: int) -> int:
+        number = self._fresh_customers.get((profile, log))
         if number is None:
-            number = self._fresh[product] = len(self._known.products) + len(self.products)
+            self._given_away += 1
+            number = self._fresh_customers[profile, log] = self.last_customer
+        return number
+
+    def _numbers_of_products(self, purchases: Iterable[Purchase]) -> list[int]:
+        """The product numbers of all lines, new ones where a product has none yet."""
+        numbers: list[int] = []
+        for brand, orders in groupby(purchases, attrgetter("brand")):
+            names = list(chain.from_iterable([purchase.products for purchase in orders]))
+            known = map(self._known.products.in_brand(brand), names)
+            numbers += [
+                self._new_product((brand, name)) if number is None else number
+                for name, number in zip(names, known, strict=True)
+            ]
+        return numbers
+
+    def _new_product(self, product: tuple[str, str]) -> int:
+        number = self._fresh_products.get(product)
+        if number is None:
+            number = self._fresh_products[product] = len(self._known.products) + len(self.products)
             self.products.append(product)
         return number
 
     def _forget(self, forget: Forget) -> None:
-        customers = self._known.customers
-        for key in [key for key in customers if key[0] in (forget.profile, forget.also)]:
-            self.gone[customers.pop(key)] = key[0]
+        profiles = {forget.profile, forget.also} - {""}
+        self._forgotten |= profiles
+        for profile in profiles:
+            self.gone |= dict.fromkeys(self._known.customers.everywhere(profile), profile)
+        for customer in [customer for customer in self._fresh_customers if customer[0] in profiles]:
+            self.gone[self._fresh_customers.pop(customer)] = customer[0]
         self.result.forgotten += 1
 
-    def _columns(self) -> Orders | None:
+    def _all_orders(self) -> Orders | None:
         """The orders as columns, those of forgotten customers without their lines; None when there are none."""
-        if not self._orders:
+        if not self._parts:
             return None
-        if self.gone:
-            # the event ids stay: an order that was forgotten and is sent again is still a repeat
-            self._orders = [(0, o[1], 0, o[3], [], ()) if o[0] in self.gone else o for o in self._orders]
-        customers, logs, times, events, products, prices = zip(*self._orders, strict=True)
-        return Orders(
-            np.array(customers, np.uint32),
-            np.array(logs, np.uint32),
-            np.array(times, np.uint32),
-            np.array([len(lines) for lines in products], np.uint16),
-            np.array(events, np.uint64),
-            np.fromiter(chain.from_iterable(products), np.uint32),
-            np.fromiter(chain.from_iterable(prices), np.float32),
-        )
+        orders = Orders.joined(self._parts)
+        # the event ids stay: an order that was forgotten and is sent again is still a repeat
+        return orders.without_lines_of(self.gone) if self.gone else orders

@@ -72,6 +72,10 @@ class ProductNumbers:
         self._products[number] = product
         return number
 
+    def changed(self, prices: Mapping[int, float]) -> dict[int, float]:
+        """Of these prices, by product number, those that differ from what was last paid."""
+        return {number: price for number, price in prices.items() if price != self._paid[number]}
+
     def pay(self, prices: Mapping[int, float]) -> None:
         """Remember the prices paid last, by product number."""
         for number, price in prices.items():

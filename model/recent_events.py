@@ -10,12 +10,21 @@ from hashlib import blake2b
 
 import numpy as np
 
+_HASH = np.dtype("<u8")
+_NO_ID = bytes(_HASH.itemsize)
 
-def event_hash(brand: str, event_id: str) -> int:
-    """64 bits of the event id, 0 when there is none. Two of a window of 1e6 ids collide with a chance below 1e-7."""
-    if not event_id:
-        return 0
-    return int.from_bytes(blake2b(f"{brand}\x1f{event_id}".encode(), digest_size=8).digest(), "little") or 1
+
+def event_hashes(events: Iterable[tuple[str, str]]) -> list[int]:
+    """64 bits of each (brand, event id), 0 for one without an id.
+
+    Two of a window of 1e6 ids collide with a chance below 1e-7.
+    """
+    digests = [
+        blake2b(f"{brand}\x1f{event_id}".encode(), digest_size=_HASH.itemsize).digest() if event_id else _NO_ID
+        for brand, event_id in events
+    ]
+    hashes: list[int] = np.frombuffer(b"".join(digests), _HASH).tolist()
+    return hashes
 
 
 class RecentEvents:
@@ -35,13 +44,11 @@ class RecentEvents:
         """Add event hashes in the order of arrival; the oldest make room."""
         order = self._order.setdefault(log, deque())
         seen = self._seen.setdefault(log, {})
+        new = [event for event in events if event]
         count = self._count.get(log, 0)
-        for event in events:
-            if event:
-                order.append(event)
-                seen[event] = count
-                count += 1
-        self._count[log] = count
+        order.extend(new)
+        seen.update(zip(new, range(count, count + len(new)), strict=True))
+        count = self._count[log] = count + len(new)
         while len(order) > self._window:
             event = order.popleft()
             if count - seen.get(event, count) > self._window:  # else it came again since, or is gone already
@@ -50,11 +57,11 @@ class RecentEvents:
     def load(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Take up the windows that `packed` gave."""
         for log, hashes in rows:
-            self.remember(log, np.frombuffer(hashes, "<u8").tolist())
+            self.remember(log, np.frombuffer(hashes, _HASH).tolist())
 
     def packed(self, logs: Iterable[int]) -> list[tuple[int, bytes]]:
         """(log, bytes) of the windows of these logs, for `load`."""
-        return [(log, np.array(self._order[log], "<u8").tobytes()) for log in logs if log in self._order]
+        return [(log, np.array(self._order[log], _HASH).tobytes()) for log in logs if log in self._order]
 
 
 class Pending:
@@ -67,7 +74,12 @@ class Pending:
         self._fresh: dict[int, int] = {}
 
     def admit(self, event: int) -> bool:
-        """Whether the event is new, not among the last `window` ones; a new one takes its place in the window."""
+        """Whether the event is new, not among the last `window` ones; a new one takes its place in the window.
+
+        An event without an id (0) is always new.
+        """
+        if not event:
+            return True
         at = self._fresh.get(event, self._seen.get(event))
         if at is not None and self._count - at <= self._window:
             return False

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from model import writing
+from model.customer_numbers import CustomerNumbers
 from model.histories import Histories
 from model.packing import Orders, histories_of, unpack
 from model.planning import Applied, Known, Log, Plan
@@ -41,7 +42,14 @@ _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdra
 class Store:
     """The writer's view of the file. Not shared between threads; readers in other processes use `model.reading`."""
 
-    def __init__(self, path: Path, *, fold_every_events: int = 50_000, dedupe_window_events: int = 50_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fold_every_events: int = 50_000,
+        dedupe_window_events: int = 50_000,
+        customers_in_memory: int = 250_000,
+    ) -> None:
         """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
         self.path = path
         self._fold_at = fold_every_events
@@ -50,6 +58,7 @@ class Store:
         self._numbers = ProductNumbers()
         self._recent = RecentEvents(dedupe_window_events)
         self._tail = Tail()
+        self._customers = CustomerNumbers(customers_in_memory)
         self._erased_in_wal = False
         with explained(path):
             self.database_id = database_id(self._db)
@@ -61,6 +70,7 @@ class Store:
             assert number == added, "product numbers are dense"
         row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
         self._last_customer = int(row[0]) if row else 0
+        self._customers.complete = self._last_customer == 0
         self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
         for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
             self._keep(unpack(blob))
@@ -130,7 +140,8 @@ class Store:
         """
         if any(isinstance(record.change, Forget) for record in records):
             self.fold(overwrite=True)  # so that no blob but a customer's own row holds lines that must go
-        known = Known(self._logs, self._known_customers(records), self._last_customer, self._numbers, self._recent)
+        self._find_customers(records)
+        known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
         plan = Plan(known, records)
         with self._transaction() as db:
             self._write(db, plan)
@@ -142,12 +153,20 @@ class Store:
             self.fold()
         return plan.result
 
-    def _known_customers(self, records: Iterable[LogRecord]) -> dict[tuple[str, int], int]:
-        profiles = {record.change.profile for record in records if record.change is not None}
-        profiles |= {record.change.also for record in records if isinstance(record.change, Forget)}
-        wanted = msgspec.json.encode(list(profiles)).decode()
+    def _find_customers(self, records: Iterable[LogRecord]) -> None:
+        """Have the numbers of this batch's customers in memory."""
+        self._customers.make_room()
+        if self._customers.complete:
+            return
+        wanted: set[str] = set()
+        for partition, _, change in records:
+            if isinstance(change, Forget):
+                wanted |= {change.profile, change.also}
+            elif change is not None and change.profile not in self._customers.of_log(self._logs[partition].number):
+                wanted.add(change.profile)
+        names = msgspec.json.encode(sorted(wanted)).decode()
         with explained(self.path):
-            return {(profile, log): number for profile, log, number in self._db.execute(_CUSTOMERS, (wanted,))}
+            self._customers.add(self._db.execute(_CUSTOMERS, (names,)))
 
     def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
         writing.write_plan(db, plan, self._logs, len(self._numbers))
@@ -155,6 +174,8 @@ class Store:
     def _remember(self, plan: Plan) -> None:
         """Memory follows the file: only what is committed is remembered."""
         self._last_customer = plan.last_customer
+        self._customers.drop(plan.gone.values())
+        self._customers.add(plan.new_customers)
         self._numbers.add_all(plan.products)
         for partition, offset in plan.nexts.items():
             self._logs[partition].next = offset
@@ -174,9 +195,10 @@ class Store:
 
     def fold(self, *, overwrite: bool = False) -> None:
         """Move the waiting lines into their customers' rows. `overwrite` leaves zeros where they waited."""
+        paid = self._numbers.changed(self._tail.paid)
         with self._transaction() as db:
-            writing.fold(db, self._tail, self._recent, overwrite=overwrite)
-        self._numbers.pay(self._tail.paid)
+            writing.fold(db, self._tail, self._recent, paid, overwrite=overwrite)
+        self._numbers.pay(paid)
         self._tail = Tail()
 
     def list_products(self, listed: Sequence[Product], positions: Mapping[str, int]) -> list[int]:

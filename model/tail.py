@@ -1,9 +1,14 @@
-"""The order lines that wait to be folded, in memory: what the file's `tail` rows hold, by customer."""
+"""The order lines that wait to be folded, in memory: what the file's `tail` rows hold, by customer.
 
-from array import array
+Adding keeps the columns as they come. Who bought what is worked out when somebody asks, so a worker that only catches
+up never pays for it.
+"""
+
 from collections.abc import Iterator
 
-from model.packing import Orders
+import numpy as np
+
+from model.packing import LINE_BYTES, Orders
 
 
 class Tail:
@@ -13,32 +18,38 @@ class Tail:
         self.events = 0
         self.logs: set[int] = set()
         self.paid: dict[int, float] = {}  # product number -> the price paid last
-        self._lines: dict[int, array[int]] = {}  # customer -> packed lines
-        self._log_of: dict[int, int] = {}
+        self._batches: list[Orders] = []
+        self._found = 0  # so many batches are in `_lines`
+        self._lines: dict[int, bytes] = {}  # customer -> packed lines
 
     def add(self, orders: Orders) -> None:
         """Append a batch."""
-        lines = array("I", orders.lines().tobytes())
-        at = 0
-        columns = (orders.customers.tolist(), orders.logs.tolist(), orders.sizes.tolist())
-        for customer, log, size in zip(*columns, strict=True):
-            self.logs.add(log)
-            if size:
-                waiting = self._lines.get(customer)
-                if waiting is None:
-                    waiting = self._lines[customer] = array("I")
-                    self._log_of[customer] = log
-                waiting.extend(lines[at : at + 2 * size])
-                at += 2 * size
+        self._batches.append(orders)
+        self.logs.update(np.unique(orders.logs).tolist())
         self.paid.update(orders.prices_paid())
         self.events += len(orders.customers)
 
     def lines(self, customer: int) -> bytes:
         """The customer's packed lines, empty when there are none."""
-        waiting = self._lines.get(customer)
-        return b"" if waiting is None else waiting.tobytes()
+        for orders in self._batches[self._found :]:
+            for owner, _, lines in _by_customer(orders):
+                self._lines[owner] = self._lines.get(owner, b"") + lines
+        self._found = len(self._batches)
+        return self._lines.get(customer, b"")
 
     def rows(self) -> Iterator[tuple[int, int, bytes]]:
         """(customer, log, packed lines) in customer order, as the table is stored."""
-        for customer in sorted(self._lines):
-            yield customer, self._log_of[customer], self._lines[customer].tobytes()
+        return _by_customer(Orders.joined(self._batches)) if self._batches else iter(())
+
+
+def _by_customer(orders: Orders) -> Iterator[tuple[int, int, bytes]]:
+    """(customer, log, packed lines) in customer order; a customer's lines keep their order."""
+    owners = np.repeat(orders.customers, orders.sizes)
+    places = np.argsort(owners, kind="stable")
+    owners, logs = owners[places], np.repeat(orders.logs, orders.sizes)[places]
+    lines = orders.lines()[places].tobytes()
+    firsts = np.flatnonzero(np.diff(owners, prepend=np.uint32(0)))  # nobody has number 0
+    bounds = (np.append(firsts, len(owners)) * LINE_BYTES).tolist()
+    about = zip(owners[firsts].tolist(), logs[firsts].tolist(), bounds[:-1], bounds[1:], strict=True)
+    for customer, log, start, end in about:
+        yield customer, log, lines[start:end]

@@ -92,12 +92,17 @@ def number_products(db: sqlite3.Connection, products: Iterable[tuple[str, str]],
     db.executemany("INSERT INTO product(id, brand, product_id) VALUES (?, ?, ?)", rows)
 
 
-def fold(db: sqlite3.Connection, tail: Tail, recent: RecentEvents, *, overwrite: bool) -> None:
-    """Move the waiting lines into their customers' rows; `overwrite` leaves zeros where they waited."""
+def fold(
+    db: sqlite3.Connection, tail: Tail, recent: RecentEvents, paid: Mapping[int, float], *, overwrite: bool
+) -> None:
+    """Move the waiting lines into their customers' rows; `overwrite` leaves zeros where they waited.
+
+    `paid` are the prices that have changed, by product number.
+    """
     db.execute(f"PRAGMA secure_delete={'ON' if overwrite else 'OFF'}")
     db.executemany(_FOLD, tail.rows())
     db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", recent.packed(tail.logs))
-    db.executemany("UPDATE product SET paid = ? WHERE id = ?", [(price, number) for number, price in tail.paid.items()])
+    db.executemany("UPDATE product SET paid = ? WHERE id = ?", [(price, number) for number, price in paid.items()])
     db.execute("DELETE FROM tail")
 
 

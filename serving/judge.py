@@ -57,7 +57,7 @@ class LiveJudge:
     def judge(self, records: Sequence[LogRecord]) -> None:
         """Judge some of a batch that is not counted yet. Raises `StoreUnavailable`."""
         most = self.allowance.left(len(records), self.clock_s())
-        if not most:
+        if not most or not self.models.live:
             return
         try:
             found = candidates(records, self._is_news)

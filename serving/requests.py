@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from consumers.events import MAX_ID_CHARACTERS, InvalidRecord, PurchaseDecoder, checked_id, parsed, text
+from consumers.events import InvalidRecord, PurchaseDecoder, checked_id, parsed, text
+from consumers.plain_purchases import MAX_ID_CHARACTERS
 
 Kind = Literal["recs", "popular", "similar", "all"]
 KINDS: tuple[str, ...] = get_args(Kind)

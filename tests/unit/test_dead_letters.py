@@ -4,6 +4,7 @@ import re
 
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
+from msgspec.structs import replace
 
 from consumers import dead_letters
 from consumers.clients import BrokerUnavailable
@@ -75,9 +76,9 @@ def test_a_long_message_is_cut_and_half_a_surrogate_pair_does_no_harm():
 
 
 def test_a_second_death_replaces_the_headers_of_the_first():
-    first = RECORD._replace(headers=(("trace", b"\x01"), *headers_of(letter())[3:]))
+    first = replace(RECORD, headers=(("trace", b"\x01"), *headers_of(letter())[3:]))
 
-    headers = headers_of(letter(first._replace(offset=99), "wrong_type"))
+    headers = headers_of(letter(replace(first, offset=99), "wrong_type"))
 
     assert [value for name, value in headers if name == f"{PREFIX}offset"] == [b"99"]
     assert len(headers) == 11
@@ -94,14 +95,14 @@ def test_a_dead_letter_is_delivered_as_it_came(clients, dead):
 
 @pytest.mark.parametrize(("key", "value"), [(None, b"x"), (b"k", None), (b"", b"")])
 def test_null_and_empty_stay_what_they_were(clients, key, value, dead):
-    DeadLetters(clients.producer(), dead).deliver([letter(RECORD._replace(key=key, value=value))])
+    DeadLetters(clients.producer(), dead).deliver([letter(replace(RECORD, key=key, value=value))])
 
     (read,) = read_all(clients, dead)
     assert (read.key, read.value) == (key, value)
 
 
 def test_one_that_is_too_large_goes_without_its_value_and_says_its_size(clients, dead):
-    large = letter(RECORD._replace(value=b"x" * 5000))
+    large = letter(replace(RECORD, value=b"x" * 5000))
 
     DeadLetters(clients.producer(message_max_bytes="2000"), dead).deliver([large, letter()])
 
@@ -111,7 +112,7 @@ def test_one_that_is_too_large_goes_without_its_value_and_says_its_size(clients,
 
 
 def test_one_whose_headers_are_too_large_goes_with_ours_only(clients, dead):
-    large = letter(RECORD._replace(headers=(("x", b"x" * 5000),)))
+    large = letter(replace(RECORD, headers=(("x", b"x" * 5000),)))
 
     DeadLetters(clients.producer(message_max_bytes="2000"), dead).deliver([large])
 
@@ -159,7 +160,7 @@ def test_replies_that_are_stuck_do_not_hold_up_a_dead_letter(clients, dead):
 
 def test_every_partition_is_read_to_its_end(clients, dead):
     deliver = DeadLetters(clients.producer(), dead).deliver
-    deliver([letter(RECORD._replace(key=str(n).encode(), offset=n)) for n in range(1200)])
+    deliver([letter(replace(RECORD, key=str(n).encode(), offset=n)) for n in range(1200)])
 
     assert sorted(origin_of(read)[2] for read in read_all(clients, dead)) == list(range(1200))
 
@@ -175,7 +176,7 @@ def test_a_topic_that_does_not_exist_is_said_with_its_setting(clients):
 
 @pytest.mark.parametrize("number", [b"", b"x", b"-1", b"\xc2\xb2", b"9" * 5000, None])
 def test_an_origin_that_makes_no_sense_is_unknown(number):
-    read = RECORD._replace(headers=((f"{PREFIX}topic", b"purchases"), (f"{PREFIX}offset", number)))
+    read = replace(RECORD, headers=((f"{PREFIX}topic", b"purchases"), (f"{PREFIX}offset", number)))
 
     assert origin_of(read) == ("purchases", -1, -1)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.recent_events import RecentEvents, event_hash
+from model.recent_events import RecentEvents, event_hashes
 
 
 def admitted(window, batches):
@@ -43,5 +43,7 @@ def test_logs_have_windows_of_their_own():
 
 
 def test_no_event_id_has_no_hash_and_brands_keep_equal_ids_apart():
-    assert event_hash("acme", "") == 0
-    assert event_hash("acme", "1") != event_hash("", "1")
+    none, *hashes = event_hashes([("acme", ""), ("acme", "1"), ("", "1"), ("acme", "1")])
+
+    assert none == 0
+    assert hashes[0] == hashes[2] != hashes[1]

@@ -74,7 +74,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
         self.open()
 
     def open(self):
-        self.store = Store(self.path, fold_every_events=7, dedupe_window_events=WINDOW)
+        self.store = Store(self.path, fold_every_events=7, dedupe_window_events=WINDOW, customers_in_memory=1)
         for partition in PARTITIONS:
             self.store.open_log("cluster", "purchases", "id", partition)
 

@@ -1,0 +1,69 @@
+"""The plain purchase is read at once, and exactly as the careful reader reads it."""
+
+import json
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from consumers.events import PurchaseDecoder
+from consumers.plain_purchases import plain_purchase
+
+NOW_S = 1_800_000_000
+DECODER = PurchaseDecoder(max_future_s=86_400)
+CAREFULLY = {"content-type": b"application/json"}  # a header that may mean something
+
+ids = st.sampled_from(["tea", "", "Tee é", "a\x00", "a\x7f", "a\u00a0b", "x" * 256, "x" * 257, None, 7]) | st.text()
+numbers = st.sampled_from([0, -1, 1, 2.5, 1e12, 1e13, None, "3", True])
+items = st.fixed_dictionaries({"product_id": ids}, optional={"quantity": numbers, "price": numbers, "colour": ids})
+times = st.datetimes().map(lambda moment: f"{moment.isoformat()}Z") | st.sampled_from(
+    [
+        "2026-11-22T10:00:00Z",
+        "2026-11-22 10:00:00+01:00",
+        "2026-11-22T10:00:00",
+        "1969-12-31T23:59:59.9Z",
+        "today",
+        None,
+    ]
+)
+events = st.fixed_dictionaries(
+    {"profile_id": ids, "items": st.lists(items, max_size=3) | st.none(), "occurred_at": times},
+    optional={
+        "event_id": ids,
+        "brand_id": ids,
+        "event_type": st.sampled_from(["purchase", "refund"]),
+        "payload": items,
+    },
+)
+
+
+def plain(**fields):
+    event = {"profile_id": "ada", "occurred_at": "2026-11-22T10:00:00Z", "items": [{"product_id": "tea"}]}
+    return plain_purchase(json.dumps(event | fields).encode(), NOW_S)
+
+
+@given(events)
+def test_what_is_read_at_once_is_read_as_the_careful_reader_does(event):
+    value = json.dumps(event).encode()
+
+    at_once = plain_purchase(value, NOW_S + 86_400)
+
+    if at_once is not None:
+        assert repr(at_once) == repr(DECODER.decode(b"ada", value, CAREFULLY, 0.0, NOW_S))  # NaN is not equal to itself
+
+
+@pytest.mark.parametrize("fields", [{}, {"event_id": "o-1", "brand_id": "acme", "event_type": "purchase", "more": [1]}])
+def test_the_common_form_is_read_at_once(fields):
+    assert plain(**fields) is not None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"profile_id": ""}, {"profile_id": "a\x7f"}, {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
+        {"occurred_at": "2999-01-01T00:00:00Z"}, {"items": []}, {"items": [{"product_id": "tea"}] * 2},
+        {"items": [{"product_id": "tea", "price": -1}]},
+    ],
+)  # fmt: skip
+def test_what_is_unusual_is_left_to_the_careful_reader(fields):
+    assert plain(**fields) is None
