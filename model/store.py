@@ -38,6 +38,9 @@ _HISTORIES_OF = (
 )
 _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 
+# each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
+_CUSTOMERS_PER_WAITING_EVENT = 10
+
 
 class Store:
     """The writer's view of the file. Not shared between threads; readers in other processes use `model.reading`."""
@@ -149,7 +152,7 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        if self._tail.events >= self._fold_at:
+        if self._tail.events >= max(self._fold_at, self._last_customer // _CUSTOMERS_PER_WAITING_EVENT):
             self.fold()
         return plan.result
 

@@ -39,11 +39,15 @@ class Asker:
         taken = []
         for _ in range(count):
             begin = time.perf_counter()
-            self._send()
-            self._producer.poll(0)
-            self._read(1)
+            self.ask(next(self._profiles))
             taken.append(time.perf_counter() - begin)
         return taken
+
+    def ask(self, profile: str) -> bytes:
+        """The value of the reply to one request, nothing else in flight."""
+        self._send(profile)
+        self._producer.poll(0)
+        return self._read(1)[0]
 
     def replies(self, count: int, in_flight: int) -> list[bytes]:
         """The values of so many replies, with at most `in_flight` requests unanswered."""
@@ -51,14 +55,13 @@ class Asker:
         sent = 0
         while len(got) < count:
             while sent < count and sent - len(got) < in_flight:
-                self._send()
+                self._send(next(self._profiles))
                 sent += 1
             self._producer.poll(0)
             got += self._read(2000)
         return got
 
-    def _send(self) -> None:
-        profile = next(self._profiles)
+    def _send(self, profile: str) -> None:
         self._producer.produce(
             self._topic,
             key=profile.encode(),
