@@ -92,7 +92,7 @@ class IngestSettings(Section):
     ingest_batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """At most so many records are stored in one transaction; five times as many while a partition is being restored."""
     fold_every_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
-    """After so many purchases the newest lines are folded into the compact histories."""
+    """After so many purchases, or a tenth of the customers if that is more, new lines are folded into the histories."""
     dedupe_window_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
     """An event_id that comes again within so many events of its partition is counted once."""
     phone_hash_key: Annotated[SecretStr | None, Field(min_length=16), Allowed("a secret of at least 16 characters")] = (
