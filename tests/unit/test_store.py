@@ -129,6 +129,18 @@ def test_folding_changes_no_history(path):
     store.close()
 
 
+def test_lines_wait_longer_where_there_are_many_customers(path):
+    store = open_store(path, fold_every_events=1)
+    store.apply(log_of(*(order(f"customer-{at}") for at in range(30))))
+    waiting = []
+    for at in range(30, 33):
+        store.apply(log_of(order("customer-0", f"p{at}"), start=at))
+        waiting.append(store._tail.events)
+
+    assert waiting == [1, 2, 0]  # a tenth of the customers
+    store.close()
+
+
 def test_an_unclean_end_loses_nothing_that_was_committed(path):
     store = open_store(path, fold_every_events=3)
     for at in range(5):
