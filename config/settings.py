@@ -90,7 +90,7 @@ class IngestSettings(Section):
     """Purchases."""
 
     ingest_batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
-    """At most so many records are stored in one transaction; five times as many while a partition is being restored."""
+    """At most so many records are stored in one transaction."""
     fold_every_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
     """After so many purchases, or a tenth of the customers if that is more, new lines are folded into the histories."""
     dedupe_window_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000

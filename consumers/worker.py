@@ -79,7 +79,6 @@ class Worker:
     judge: Judge | None = None
     ingest_batch: int = 2000
     request_batch: int = 256
-    batches_while_restoring: int = 5  # taken in one transaction then: fewer and larger ones cost less
     deliveries: Deliveries = field(default_factory=Deliveries)
     _next_chores: float = 0.0
     _next_topic_check: float = 0.0
@@ -143,8 +142,7 @@ class Worker:
         if first is None:
             return []
         placements = self.partitions.placements
-        most = self.ingest_batch * (self.batches_while_restoring if self.partitions.restoring else 1)
-        rest = self.consumer.consume(most - 1, 0) if most > 1 else []
+        rest = self.consumer.consume(self.ingest_batch - 1, 0) if self.ingest_batch > 1 else []
         # of what consume gathers the client itself drops the stale ones
         stale = self.partitions.placed_since(placements, first.topic(), first.partition())
         return rest if stale else [first, *rest]

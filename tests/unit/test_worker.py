@@ -104,7 +104,6 @@ def test_requests_wait_until_their_partition_is_restored(world):
     world.buy("cup")
     world.send("requests", b"{}")
     world.worker.ingest_batch = 1  # one record a turn: the request could be read before the second purchase
-    world.worker.batches_while_restoring = 1
 
     world.begin()
     waiting = not world.partitions.answerable(0), world.partitions.answerable(1)
