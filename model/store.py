@@ -129,7 +129,7 @@ class Store:
         the last ones of its log. Records of partitions that are not open are refused by KeyError.
         """
         if any(isinstance(record.change, Forget) for record in records):
-            self.fold(overwrite=True)  # so that no blob but a customer's own row holds lines that must go
+            self.fold()  # so that no blob but a customer's own row holds lines that must go
         known = Known(self._logs, self._known_customers(records), self._last_customer, self._numbers, self._recent)
         plan = Plan(known, records)
         with self._transaction() as db:
@@ -172,10 +172,10 @@ class Store:
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._erased_in_wal &= bool(busy)
 
-    def fold(self, *, overwrite: bool = False) -> None:
-        """Move the waiting lines into their customers' rows. `overwrite` leaves zeros where they waited."""
+    def fold(self) -> None:
+        """Move the waiting lines into their customers' rows."""
         with self._transaction() as db:
-            writing.fold(db, self._tail, self._recent, overwrite=overwrite)
+            writing.fold(db, self._tail, self._recent)
         self._numbers.pay(self._tail.paid)
         self._tail = Tail()
 

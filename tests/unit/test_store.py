@@ -1,5 +1,6 @@
 """The store counts each order once, keeps histories and offsets together, and forgets on request."""
 
+import random
 import sqlite3
 from pathlib import Path
 
@@ -187,6 +188,20 @@ def test_a_forgotten_customer_leaves_no_bytes_in_the_files(path):
     left = b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
 
     assert b"somebody-unforgettable" not in left
+
+
+def test_forgotten_customers_leave_no_bytes_where_their_page_was_split(path):
+    names = [f"somebody-{random.Random(n).getrandbits(64):016x}" for n in range(4000)]  # in no order, many pages
+    store = open_store(path, fold_every_events=500)
+    for start in range(0, len(names), 100):
+        store.apply(log_of(*(order(name, "tea") for name in names[start : start + 100]), start=start))
+    store.apply(log_of(*map(Forget, names[::40]), start=len(names)))
+    store._db.close()
+
+    left = b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
+
+    assert [name for name in names[::40] if name.encode() in left] == []
+    assert all(name.encode() in left for name in names[1::40])
 
 
 def test_a_topic_made_anew_is_read_from_its_start_and_the_old_orders_are_set_aside(store):
