@@ -61,8 +61,13 @@ def read_watermark(path: Path) -> Watermark:
 def read_contents(path: Path) -> Contents:
     """Everything, for training. Raises `StoreUnavailable`."""
     with reading(path) as db:
-        tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
-        return Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+        return contents_of(db)
+
+
+def contents_of(db: sqlite3.Connection) -> Contents:
+    """The same, within a transaction that is already open."""
+    tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
+    return Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
 
 
 def _watermark(db: sqlite3.Connection) -> Watermark:

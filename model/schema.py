@@ -43,14 +43,16 @@ _PRAGMAS = (
 
 _BUSY_TIMEOUT_S = 10
 
+_DAMAGED = "the file is damaged: `alsobought rebuild` sets it aside and makes it anew from the topics"
+
 _REMEDY = {
     sqlite3.SQLITE_FULL: "the disk is full: make room (or move data_dir to a larger disk) and start again",
     sqlite3.SQLITE_READONLY: "the file or its folder is read-only: give this user the right to write there",
     sqlite3.SQLITE_CANTOPEN: "the file can not be opened: check that the folder exists and belongs to this user",
     sqlite3.SQLITE_BUSY: "another program holds a lock on the file: end it and start again",
     sqlite3.SQLITE_LOCKED: "another program holds a lock on the file: end it and start again",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: set it aside and start again, the topic rebuilds it",
-    sqlite3.SQLITE_NOTADB: "the file is no SQLite database: set it aside and start again, the topic rebuilds it",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_IOERR: "the disk reports an error: check that it is sound and not full, and start again",
 }
 
@@ -68,6 +70,11 @@ def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest is detail
     remedy = _REMEDY.get(code, "see what SQLite says, mend it and start again")
     return StoreUnavailable(f"{path}: {error}; {remedy}")
+
+
+def damaged(path: Path, what: str) -> StoreUnavailable:
+    """The error for a file that SQLite reads but that contradicts itself."""
+    return StoreUnavailable(f"{path}: {what}; {_DAMAGED}")
 
 
 @contextmanager

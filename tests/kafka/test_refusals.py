@@ -65,7 +65,7 @@ def test_a_damaged_database_is_said_with_what_to_do(broker, tmp_path):
         code = shop.service.start(wait=False).wait_exit()
 
         assert code == 1
-        assert "set it aside and start again" in shop.service.log_tail(3)
+        assert "alsobought rebuild" in shop.service.log_tail(3)
         assert "Traceback" not in shop.service.log_tail()
 
 

@@ -284,5 +284,5 @@ def test_an_older_file_is_migrated_forward_and_keeps_its_rows(path):
 def test_a_file_that_is_no_database_is_refused_with_the_remedy(path):
     path.write_bytes(b"not a database" * 1000)
 
-    with pytest.raises(StoreUnavailable, match="set it aside and start again"):
+    with pytest.raises(StoreUnavailable, match="alsobought rebuild"):
         Store(path)

@@ -144,7 +144,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(store, path):
     content[100:] = b"\x55" * (len(content) - 100)
     path.write_bytes(content)
 
-    with pytest.raises(StoreUnavailable, match="set it aside and start again"):
+    with pytest.raises(StoreUnavailable, match="alsobought rebuild"):
         Store(path)
 
 
