@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from model.histories import Histories
-from model.packing import LINE_BYTES, UINT32, Orders, lines_of, unpack
+from model.packing import LINE_BYTES, UINT32, Orders, lines_of, refuse_unknown, unpack
 from model.purchases import Product
-from model.schema import database_id, explained, open_to_read
+from model.schema import consistent, database_id, explained, open_to_read
 
 _PRODUCTS = "SELECT paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 _CURRENT = "SELECT id FROM log WHERE current"
@@ -60,14 +60,16 @@ def read_watermark(path: Path) -> Watermark:
 
 def read_contents(path: Path) -> Contents:
     """Everything, for training. Raises `StoreUnavailable`."""
-    with reading(path) as db:
+    with reading(path) as db, consistent(path):
         return contents_of(db)
 
 
 def contents_of(db: sqlite3.Connection) -> Contents:
-    """The same, within a transaction that is already open."""
+    """The same, within a transaction that is already open; what contradicts itself raises as it comes."""
     tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
-    return Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+    contents = Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+    refuse_unknown(contents.histories.products, len(contents.products))
+    return contents
 
 
 def _watermark(db: sqlite3.Connection) -> Watermark:

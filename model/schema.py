@@ -67,6 +67,8 @@ class NewerSchema(StoreUnavailable):
 
 def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
     """The error in words: which file, what SQLite said, what to do."""
+    if str(error).startswith("Could not decode"):  # Python's own word; it goes on to repeat the text, maybe a name
+        return damaged(path, "it holds text that is no UTF-8")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest is detail
     remedy = _REMEDY.get(code, "see what SQLite says, mend it and start again")
     return StoreUnavailable(f"{path}: {error}; {remedy}")
@@ -84,6 +86,17 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
+    except UnicodeDecodeError as error:  # the name of something in the file, in SQLite's own complaint about it
+        raise damaged(path, str(error)) from error
+
+
+@contextmanager
+def consistent(path: Path) -> Iterator[None]:
+    """Turn what damaged rows make of reading them into `StoreUnavailable`: SQLite checks its pages, not their bytes."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        raise damaged(path, f"it contradicts itself ({error})") from error
 
 
 def open_to_write(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:

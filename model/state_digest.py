@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model.purchases import Product
 from model.reading import Contents, contents_of, reading
-from model.schema import damaged
+from model.schema import consistent, damaged
 
 _CUSTOMERS = (
     "SELECT profile, partition, customer.id FROM customer JOIN log ON log.id = customer.log WHERE current "
@@ -42,11 +42,8 @@ class State:
 
 def read_state(path: Path) -> State:
     """The state of a file at one moment. Raises `StoreUnavailable`, also when the file contradicts itself."""
-    with reading(path) as db:
-        try:
-            return _state(db)
-        except (ValueError, IndexError) as error:  # what SQLite can not see: numbers of products that there are not
-            raise damaged(path, str(error)) from error
+    with reading(path) as db, consistent(path):
+        return _state(db)
 
 
 def check_soundness(path: Path) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 
 from model import writing
 from model.histories import Histories
-from model.packing import Orders, histories_of, unpack
+from model.packing import Orders, histories_of, refuse_unknown, unpack
 from model.planning import Applied, Known, Log, Plan
 from model.product_numbers import ProductNumbers
 from model.purchases import Forget, LogRecord, Product
 from model.recent_events import RecentEvents
-from model.schema import StoreUnavailable, busy_timeout_ms, database_id, explained, open_to_write
+from model.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 from model.tail import Tail
 
 __all__ = ["Applied", "Log", "Store"]
@@ -51,9 +51,13 @@ class Store:
         self._recent = RecentEvents(dedupe_window_events)
         self._tail = Tail()
         self._erased_in_wal = False
-        with explained(path):
-            self.database_id = database_id(self._db)
-            self._load()
+        try:
+            with explained(path), consistent(path):
+                self.database_id = database_id(self._db)
+                self._load()
+        except StoreUnavailable:
+            self._db.close()
+            raise
 
     def _load(self) -> None:
         for number, paid, *about, withdrawn in self._db.execute(_PRODUCTS):
@@ -63,7 +67,9 @@ class Store:
         self._last_customer = int(row[0]) if row else 0
         self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
         for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
-            self._keep(unpack(blob))
+            orders = unpack(blob)
+            refuse_unknown(orders.products, len(self._numbers))
+            self._keep(orders)
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -237,23 +243,23 @@ class Store:
         wanted = msgspec.json.encode(list(set(profiles))).decode()
         found: dict[str, bytes] = {}
         numbers: dict[str, int] = {}
-        with explained(self.path):
+        with explained(self.path), consistent(self.path):
             for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, self._open_logs())):
                 found[profile] = found.get(profile, b"") + (lines or b"") + self._tail.lines(customer)
                 numbers[profile] = customer
-        return histories_of(
-            [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
-        )
+            return histories_of(
+                [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
+            )
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
         """The same by customer numbers, ascending; those that no partition of this worker has now are left out."""
         wanted = msgspec.json.encode(list(customers)).decode()
-        with explained(self.path):
+        with explained(self.path), consistent(self.path):
             rows = self._db.execute(_HISTORIES_OF, (wanted, self._open_logs())).fetchall()
-        return histories_of(
-            [customer for customer, _ in rows],
-            [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
-        )
+            return histories_of(
+                [customer for customer, _ in rows],
+                [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
+            )
 
     def _open_logs(self) -> str:
         return msgspec.json.encode([log.number for log in self._logs.values()]).decode()
