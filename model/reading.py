@@ -23,6 +23,7 @@ class Watermark:
 
     database_id: str
     offsets: dict[int, int]
+    source: str = ""  # the topic that the offsets are of: cluster, name and id, as `source_of` joins them
 
     @property
     def events(self) -> int:
@@ -74,7 +75,13 @@ def contents_of(db: sqlite3.Connection) -> Contents:
 
 def _watermark(db: sqlite3.Connection) -> Watermark:
     rows = db.execute("SELECT partition, next FROM log WHERE current ORDER BY partition")
-    return Watermark(database_id(db), dict(rows.fetchall()))
+    source = db.execute("SELECT cluster, topic, topic_id FROM log WHERE current LIMIT 1").fetchone()
+    return Watermark(database_id(db), dict(rows.fetchall()), source_of(*source) if source else "")
+
+
+def source_of(cluster: str, topic: str, topic_id: str) -> str:
+    """One name for a topic of a cluster, which one made anew does not share."""
+    return f"{cluster}/{topic}/{topic_id}"
 
 
 def _erased(db: sqlite3.Connection) -> int:
