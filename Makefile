@@ -41,6 +41,9 @@ fuzz: $(VENV)/.dev ## search for input that breaks a decoder or HTTP, led by cov
 bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+audit: ## look the locked dependencies up among the known vulnerabilities; says so where it can not
+	@$(PYTHON) .ci/audit requirements.lock requirements-dev.lock
+
 lock: $(VENV)/.dev ## renew the two lock files
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
@@ -49,7 +52,7 @@ lock: $(VENV)/.dev ## renew the two lock files
 	  --group dev --extra evaluate --extra tune --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget the virtual environment and the caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka
+	@rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka
 
 # $(call install,LOCK): a virtual environment with exactly what the lock file names, and the project itself
 define install
