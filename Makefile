@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types imports format docs bench lock clean
+.PHONY: help demo test check lint types imports format docs fuzz bench audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,8 +32,17 @@ format: $(VENV)/.dev ## put the code in its style
 docs: $(VENV)/.dev ## write the generated pages of the documentation
 	@$(BIN)/python -m serving docs
 
+MINUTES ?= 1
+fuzz: $(VENV)/.dev ## search for input that breaks a decoder or HTTP, led by coverage (MINUTES=10; see tests/fuzz/run.py)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --only-binary=:all: atheris \
+	  || { echo "atheris has no wheel for this platform and Python; tests/unit/test_rubbish.py needs none"; exit 2; }
+	@$(BIN)/python -m tests.fuzz.run $(MINUTES)
+
 bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+audit: ## look the locked dependencies up among the known vulnerabilities; says so where it can not
+	@$(PYTHON) .ci/audit requirements.lock requirements-dev.lock
 
 lock: $(VENV)/.dev ## renew the two lock files
 	@$(BIN)/pip install --quiet uv
@@ -43,7 +52,7 @@ lock: $(VENV)/.dev ## renew the two lock files
 	  --group dev --extra evaluate --extra tune --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget the virtual environment and the caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kafka
+	@rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka
 
 # $(call install,LOCK): a virtual environment with exactly what the lock file names, and the project itself
 define install

@@ -11,7 +11,7 @@ from typing import Literal, Union, get_args, get_origin
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.kafka_properties import MASK, is_secret_property, mask_properties
+from config.kafka_properties import MASK, mask_properties, shown_property
 from config.kinds import Allowed
 from config.settings import Settings
 
@@ -94,12 +94,10 @@ def _given_value(name: str, value: object) -> str:
 def _given_properties(value: object) -> str:
     if not isinstance(value, Mapping):
         return MASK  # unreadable text may hold a password
-    return repr({key: text if not is_secret_property(str(key)) else MASK for key, text in value.items()})
+    return repr({key: shown_property(str(key), text) for key, text in value.items()})
 
 
 def _is_secret(name: str) -> bool:
-    if name.startswith(f"{PROPERTIES}."):
-        return is_secret_property(name.removeprefix(f"{PROPERTIES}."))
     field = Settings.model_fields.get(name)
     return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
 

@@ -5,9 +5,25 @@ Out: property name to librdkafka text. A property that the service depends on is
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 MASK = "********"
+_SECRET_WORDS = ("password", "secret", "passphrase", "oauthbearer.config", "jaas.config")
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)\S+@")
+_HARMLESS = re.compile(
+    r"""(?x)
+    security\.protocol | acks | retries | debug | log_level | https\.ca\.location
+    | sasl\.(mechanisms? | username | kerberos\.(service\.name | principal)
+             | oauthbearer\.(method | scope | token\.endpoint\.url))
+    | ssl\.((ca | certificate | key | keystore | crl)\.location | ca\.certificate\.stores | cipher\.suites
+            | curves\.list | sigalgs\.list | engine\.id | providers | endpoint\.identification\.algorithm)
+    | (allow | api | batch | broker | check | client | compression | connections | coordinator | delivery | enable
+       | fetch | group | heartbeat | internal | isolation | linger | log | max | message | metadata | partition | queue
+       | queued | queuing | receive | reconnect | request | resolve | retry | session | socket | statistics | sticky
+       | test | topic)\..+
+    """
+)
 
 _IN_A_SETTING = "it has a setting of its own: {}"
 _OFFSETS = "the offset in SQLite is the truth, and it is committed to Kafka only after the purchases are stored"
@@ -54,15 +70,23 @@ def parse_properties(given: object) -> dict[str, str]:
 
 
 def is_secret_property(name: str) -> bool:
-    """Whether the value of this client property must never be shown (passwords, client secrets, keys in PEM text)."""
-    return name.endswith(".pem") or any(
-        word in name for word in ("password", "secret", "passphrase", "oauthbearer.config")
-    )
+    """Whether this is the name of a secret (passwords, client secrets, keys in PEM text)."""
+    return name.endswith(".pem") or any(word in name for word in _SECRET_WORDS)
+
+
+def shown_property(name: str, value: object) -> str:
+    """Return the value as it may be shown, asterisks where it may not.
+
+    Shown is only what is known to be harmless: a name that is mistyped, or Java's, may stand for a secret.
+    """
+    if is_secret_property(name) or not _HARMLESS.fullmatch(name):
+        return MASK
+    return _CREDENTIALS_IN_URL.sub(f"{MASK}@", str(value))
 
 
 def mask_properties(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the same properties with every secret value replaced by asterisks."""
-    return {name: MASK if is_secret_property(name) else value for name, value in properties.items()}
+    """Return the same properties, each value as it may be shown."""
+    return {name: shown_property(name, value) for name, value in properties.items()}
 
 
 def _from_json(text: str) -> object:

@@ -16,7 +16,7 @@ from pydantic_settings import EnvSettingsSource
 
 from config.errors import ConfigError
 from config.explanation import PROPERTIES, explain, flag_of, show_value
-from config.kafka_properties import parse_properties
+from config.kafka_properties import parse_properties, shown_property
 from config.settings import ENVIRONMENT_PREFIX, Settings
 
 FILE_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
@@ -75,7 +75,7 @@ def shown_settings(flags: Mapping[str, object] | None = None, config_file: Path 
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if name == PROPERTIES and value:
-            shown += [_shown(f"{name}.{key}", value[key], given) for key in sorted(value)]
+            shown += [_shown_property(key, value[key], given) for key in sorted(value)]
         else:
             shown.append(_shown(name, value, given))
     return shown
@@ -83,6 +83,11 @@ def shown_settings(flags: Mapping[str, object] | None = None, config_file: Path 
 
 def _shown(name: str, value: object, given: _Given) -> ShownSetting:
     return ShownSetting(name, show_value(name, value), given.sources.get(name, "default"))
+
+
+def _shown_property(key: str, value: str, given: _Given) -> ShownSetting:
+    name = f"{PROPERTIES}.{key}"
+    return ShownSetting(name, shown_property(key, value), given.sources.get(name, "default"))
 
 
 def _settings_of(given: _Given) -> Settings:

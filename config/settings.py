@@ -205,6 +205,10 @@ class OperationSettings(Section):
     """Address on which metrics and health are served; 0.0.0.0 serves every network of the machine."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """Port of metrics and health; 0 takes any free one."""
+    http_token: Annotated[SecretStr | None, Field(min_length=16), Allowed("a secret of at least 16 characters")] = None
+    """What every path but /health asks for (Authorization: Bearer); needed where http_host is not this machine only."""
+    http_open: bool = False
+    """Answer over HTTP without a token, though http_host is not this machine alone."""
     metrics_brands: Annotated[int, Field(ge=0, le=10_000)] = 20
     """So many brands have series of their own in metrics; all further ones are counted together as "other"."""
     log_format: Literal["auto", "console", "json"] = "auto"

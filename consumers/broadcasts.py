@@ -8,62 +8,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from consumers.announcements import Announcement, UnreadableAnnouncement, read_announcement
+from consumers.catalogue import Catalogue
 from consumers.clients import watermarks
-from consumers.dead_letters import DeadLetter, DeadLetters, bury
-from consumers.events import InvalidRecord, checked_id, parsed, text
+from consumers.dead_letters import DeadLetters
 from consumers.metrics import Metrics
 from consumers.records import ReadError, Record, sorted_out
-from model.purchases import Product
 from model.store import Store
 
 log = structlog.get_logger(__name__)
 _AT_ONCE = 1000
-
-
-class _Listed(msgspec.Struct, gc=False):
-    product_id: str
-    brand_id: str | None = None
-    title: str | None = None
-    category: str | None = None
-    price: float | None = None
-    withdrawn: bool = False
-
-
-_LISTED = msgspec.json.Decoder(_Listed)
-_MAX_TEXT = 1_000
-
-
-def read_listed(record: Record, brands_of: Callable[[str], Sequence[str]]) -> list[Product]:
-    """The catalogue entries that a record changes; a null value withdraws the product of its key, in every brand.
-
-    Raises `InvalidRecord`.
-    """
-    value = record.value
-    if value is None:
-        product_id = checked_id(text(record.key, "key"), "key")
-        return [Product(brand, product_id, withdrawn=True) for brand in brands_of(product_id)]
-    listed = parsed(_LISTED, value)
-    price = listed.price
-    if price is not None and not (0 <= price < math.inf):
-        raise InvalidRecord("out_of_range", "price", "price is below 0 or not finite")
-    for field_name in ("title", "category"):
-        if len(getattr(listed, field_name) or "") > _MAX_TEXT:
-            raise InvalidRecord("out_of_range", field_name, f"{field_name} is longer than {_MAX_TEXT} characters")
-    return [
-        Product(
-            checked_id(listed.brand_id, "brand_id") if listed.brand_id else "",
-            checked_id(listed.product_id, "product_id"),
-            price,
-            listed.title,
-            listed.category,
-            listed.withdrawn,
-        )
-    ]
 
 
 @dataclass(slots=True)
@@ -82,6 +39,11 @@ class Broadcasts:
     _lost_place: bool = False
     _ends: dict[int, int] = field(default_factory=dict)  # partition of models -> offset that is not yet reached
     _announced: dict[str, Announcement | None] = field(default_factory=dict)
+    _catalogue: Catalogue = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put the catalogue's part together."""
+        self._catalogue = Catalogue(self.store, self.dead_letters, self.metrics, self.cluster_id, self.catalog)
 
     def start(self) -> None:
         """Assign both topics: the catalogue from where it was left, the models from their beginning."""
@@ -92,7 +54,7 @@ class Broadcasts:
                 low, high = watermarks(self.consumer, topic, partition)
                 start = low
                 if topic == self.catalog:
-                    stored = known.get(self._position(partition), low)
+                    stored = known.get(self._catalogue.position(partition), low)
                     start = stored if low <= stored <= high else low
                 elif low < high:
                     self._ends[partition] = high
@@ -116,7 +78,7 @@ class Broadcasts:
         for error in errors:
             self._on_error(error)
         if listed:
-            self._list(listed)
+            self.on_catalogue(self._catalogue.take(listed))
         if self.caught_up and self._announced:
             announced, self._announced = self._announced, {}
             for brand, announcement in announced.items():
@@ -154,19 +116,3 @@ class Broadcasts:
             self._lost_place = True
         else:
             log.warning("kafka_read_error", topic=error.topic, code=error.name, error=error.text)
-
-    def _list(self, records: Sequence[Record]) -> None:
-        products: list[Product] = []
-        letters: list[DeadLetter] = []
-        positions: dict[str, int] = {}
-        for record in records:
-            try:
-                products += read_listed(record, self.store.brands_of)
-            except InvalidRecord as error:
-                letters.append(DeadLetter(record, error.reason, str(error)))
-            positions[self._position(record.partition)] = record.offset + 1
-        bury(self.dead_letters, letters, self.metrics)
-        self.on_catalogue(self.store.list_products(products, positions))
-
-    def _position(self, partition: int) -> str:
-        return f"{self.cluster_id}/{self.catalog}/{partition}"

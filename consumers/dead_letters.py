@@ -7,20 +7,20 @@ twice, and topic, partition and offset in its headers tell. `replay` sends dead 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from consumers.clients import BrokerUnavailable, KafkaClients, drain, produce, watermarks
+from consumers.clients import BrokerUnavailable, KafkaClients, produce
 from consumers.metrics import Metrics
-from consumers.records import Record, sorted_out
+from consumers.records import Record
+from consumers.whole_topics import extents, read_extent
 
 PREFIX = "__connect.errors."
 SIZE_HEADER = PREFIX + "original.bytes"
 TIME_HEADER = PREFIX + "original.timestamp"
 _MESSAGE_CHARACTERS = 500
 _DELIVERY_S = 60
-_AT_ONCE = 500
 _ATTEMPTS = 3
 _DIGITS = 19
 
@@ -119,7 +119,15 @@ class DeadLetters:
         return failed
 
 
-def bury(dead_letters: DeadLetters, letters: Sequence[DeadLetter], metrics: Metrics) -> None:
+class LetterBox(Protocol):
+    """Where dead letters go."""
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when they are all kept. Raises `BrokerUnavailable`."""
+        ...
+
+
+def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metrics) -> None:
     """Deliver these and count them. Raises `BrokerUnavailable`."""
     if not letters:
         return
@@ -132,36 +140,13 @@ def read_all(clients: KafkaClients, topic: str) -> Iterator[Record]:
     """Every dead letter that is on the topic now, partition by partition."""
     consumer = clients.consumer("alsobought-dead-letters", enable_partition_eof="true")
     try:
-        listed = consumer.list_topics(topic, timeout=10).topics[topic]
-        if listed.error is not None:
-            raise BrokerUnavailable(f"topic {topic}: {listed.error.str()}; dead_letters_topic names another?")
-        for partition in sorted(listed.partitions):
-            yield from _read_partition(consumer, topic, partition)
+        for extent in extents(consumer, topic, "dead_letters_topic"):
+            for records in read_extent(consumer, topic, extent):
+                yield from records
     except KafkaException as error:
         raise clients.unavailable(f"reading {topic}", consumer) from error
     finally:
         consumer.close()
-
-
-def _read_partition(consumer: Consumer, topic: str, partition: int) -> Iterator[Record]:
-    low, high = watermarks(consumer, topic, partition)
-    if low >= high:
-        return
-    consumer.assign([TopicPartition(topic, partition, low)])
-    deadline = time.monotonic() + _DELIVERY_S
-    while time.monotonic() < deadline:
-        records, errors = sorted_out(drain(consumer, _AT_ONCE, 0.5))
-        for error in errors:
-            if not error.is_end:
-                raise BrokerUnavailable(f"reading {topic}[{partition}]: {error.text}")
-        for record in records:
-            if record.offset < high:
-                yield record
-        if errors or any(record.offset >= high - 1 for record in records):
-            return
-        if records:
-            deadline = time.monotonic() + _DELIVERY_S
-    raise BrokerUnavailable(f"reading {topic}[{partition}]: nothing came for {_DELIVERY_S} s")
 
 
 def origin_of(record: Record) -> tuple[str, int, int]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from confluent_kafka import murmur2
 
-from consumers.dead_letters import DeadLetter, DeadLetters, bury
+from consumers.dead_letters import DeadLetter, LetterBox, bury
 from consumers.events import InvalidRecord, PurchaseDecoder
 from consumers.metrics import Metrics
 from consumers.records import Record
@@ -33,7 +33,7 @@ class Ingest:
 
     store: Store
     decoder: PurchaseDecoder
-    dead_letters: DeadLetters
+    dead_letters: LetterBox
     partition_count: int
     metrics: Metrics
     on_applied: Callable[[Applied], None]

@@ -66,6 +66,7 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
         seconds=learnt.seconds,
         database_id=contents.watermark.database_id,
         offsets={str(partition): offset for partition, offset in contents.watermark.offsets.items()},
+        source=contents.watermark.source,
         events=contents.watermark.events,
         customers=len(histories.customers),
         lines=len(histories.products),

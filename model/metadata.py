@@ -106,6 +106,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float  # how long learning took
     database_id: str
     offsets: dict[str, int]  # next offset of each partition of purchases
+    source: str = ""  # which topic of purchases that is: cluster, name and id; "" = not said
     events: int
     customers: int
     lines: int

@@ -102,3 +102,9 @@ def histories_of(customers: Sequence[int], blobs: Sequence[bytes]) -> Histories:
     starts = np.zeros(len(blobs) + 1, np.int64)
     np.cumsum([len(blob) // LINE_BYTES for blob in blobs], out=starts[1:])
     return Histories(np.array(customers, np.uint32), starts, lines[:, 0], lines[:, 1])
+
+
+def refuse_unknown(products: NDArray[np.uint32], known: int) -> None:
+    """Raise ValueError for a product number that is not below `known`: arrays by number would grow to it."""
+    if len(products) and int(products.max()) >= known:
+        raise ValueError(f"product number {int(products.max())} of {known - 1}")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from model.histories import Histories
-from model.packing import LINE_BYTES, UINT32, Orders, lines_of, unpack
+from model.packing import LINE_BYTES, UINT32, Orders, lines_of, refuse_unknown, unpack
 from model.purchases import Product
-from model.schema import database_id, explained, open_to_read
+from model.schema import consistent, database_id, explained, open_to_read
 
 _PRODUCTS = "SELECT paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 _CURRENT = "SELECT id FROM log WHERE current"
@@ -23,6 +23,7 @@ class Watermark:
 
     database_id: str
     offsets: dict[int, int]
+    source: str = ""  # the topic that the offsets are of: cluster, name and id, as `source_of` joins them
 
     @property
     def events(self) -> int:
@@ -60,14 +61,27 @@ def read_watermark(path: Path) -> Watermark:
 
 def read_contents(path: Path) -> Contents:
     """Everything, for training. Raises `StoreUnavailable`."""
-    with reading(path) as db:
-        tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
-        return Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+    with reading(path) as db, consistent(path):
+        return contents_of(db)
+
+
+def contents_of(db: sqlite3.Connection) -> Contents:
+    """The same, within a transaction that is already open; what contradicts itself raises as it comes."""
+    tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
+    contents = Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+    refuse_unknown(contents.histories.products, len(contents.products))
+    return contents
 
 
 def _watermark(db: sqlite3.Connection) -> Watermark:
     rows = db.execute("SELECT partition, next FROM log WHERE current ORDER BY partition")
-    return Watermark(database_id(db), dict(rows.fetchall()))
+    source = db.execute("SELECT cluster, topic, topic_id FROM log WHERE current LIMIT 1").fetchone()
+    return Watermark(database_id(db), dict(rows.fetchall()), source_of(*source) if source else "")
+
+
+def source_of(cluster: str, topic: str, topic_id: str) -> str:
+    """One name for a topic of a cluster, which one made anew does not share."""
+    return f"{cluster}/{topic}/{topic_id}"
 
 
 def _erased(db: sqlite3.Connection) -> int:

@@ -17,12 +17,12 @@ import numpy as np
 from model import writing
 from model.customer_numbers import CustomerNumbers
 from model.histories import Histories
-from model.packing import Orders, histories_of, unpack
+from model.packing import Orders, histories_of, refuse_unknown, unpack
 from model.planning import Applied, Known, Log, Plan
 from model.product_numbers import ProductNumbers
 from model.purchases import Forget, LogRecord, Product
 from model.recent_events import RecentEvents
-from model.schema import StoreUnavailable, busy_timeout_ms, database_id, explained, open_to_write
+from model.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 from model.tail import Tail
 
 __all__ = ["Applied", "Log", "Store"]
@@ -63,9 +63,13 @@ class Store:
         self._tail = Tail()
         self._customers = CustomerNumbers(customers_in_memory)
         self._erased_in_wal = False
-        with explained(path):
-            self.database_id = database_id(self._db)
-            self._load()
+        try:
+            with explained(path), consistent(path):
+                self.database_id = database_id(self._db)
+                self._load()
+        except StoreUnavailable:
+            self._db.close()
+            raise
 
     def _load(self) -> None:
         for number, paid, *about, withdrawn in self._db.execute(_PRODUCTS):
@@ -76,7 +80,9 @@ class Store:
         self._customers.complete = self._last_customer == 0
         self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
         for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
-            self._keep(unpack(blob))
+            orders = unpack(blob)
+            refuse_unknown(orders.products, len(self._numbers))
+            self._keep(orders)
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -142,7 +148,7 @@ class Store:
         the last ones of its log. Records of partitions that are not open are refused by KeyError.
         """
         if any(isinstance(record.change, Forget) for record in records):
-            self.fold(overwrite=True)  # so that no blob but a customer's own row holds lines that must go
+            self.fold()  # so that no blob but a customer's own row holds lines that must go
         self._find_customers(records)
         known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
         plan = Plan(known, records)
@@ -196,11 +202,11 @@ class Store:
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._erased_in_wal &= bool(busy)
 
-    def fold(self, *, overwrite: bool = False) -> None:
-        """Move the waiting lines into their customers' rows. `overwrite` leaves zeros where they waited."""
+    def fold(self) -> None:
+        """Move the waiting lines into their customers' rows."""
         paid = self._numbers.changed(self._tail.paid)
         with self._transaction() as db:
-            writing.fold(db, self._tail, self._recent, paid, overwrite=overwrite)
+            writing.fold(db, self._tail, self._recent, paid)
         self._numbers.pay(paid)
         self._tail = Tail()
 
@@ -262,23 +268,23 @@ class Store:
         wanted = msgspec.json.encode(list(set(profiles))).decode()
         found: dict[str, bytes] = {}
         numbers: dict[str, int] = {}
-        with explained(self.path):
+        with explained(self.path), consistent(self.path):
             for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, self._open_logs())):
                 found[profile] = found.get(profile, b"") + (lines or b"") + self._tail.lines(customer)
                 numbers[profile] = customer
-        return histories_of(
-            [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
-        )
+            return histories_of(
+                [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
+            )
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
         """The same by customer numbers, ascending; those that no partition of this worker has now are left out."""
         wanted = msgspec.json.encode(list(customers)).decode()
-        with explained(self.path):
+        with explained(self.path), consistent(self.path):
             rows = self._db.execute(_HISTORIES_OF, (wanted, self._open_logs())).fetchall()
-        return histories_of(
-            [customer for customer, _ in rows],
-            [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
-        )
+            return histories_of(
+                [customer for customer, _ in rows],
+                [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
+            )
 
     def _open_logs(self) -> str:
         return msgspec.json.encode([log.number for log in self._logs.values()]).decode()

@@ -74,15 +74,13 @@ def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], firs
 
 
 def _erase(db: sqlite3.Connection, gone: Mapping[int, str]) -> None:
-    """Zeros where the customers stood. What SQLite left elsewhere when it split a page goes with the next VACUUM."""
+    """Zeros where the customers stood, which is what SQLite's secure_delete leaves."""
     if not gone:
         return
-    db.execute("PRAGMA secure_delete=ON")
     db.executemany(
         "DELETE FROM customer WHERE profile = ? AND id = ?", [(name, number) for number, name in gone.items()]
     )
     db.executemany("DELETE FROM history WHERE customer = ?", [(number,) for number in gone])
-    db.execute("PRAGMA secure_delete=OFF")
     db.execute(_COUNT_ERASED, (len(gone),))
 
 
@@ -92,14 +90,8 @@ def number_products(db: sqlite3.Connection, products: Iterable[tuple[str, str]],
     db.executemany("INSERT INTO product(id, brand, product_id) VALUES (?, ?, ?)", rows)
 
 
-def fold(
-    db: sqlite3.Connection, tail: Tail, recent: RecentEvents, paid: Mapping[int, float], *, overwrite: bool
-) -> None:
-    """Move the waiting lines into their customers' rows; `overwrite` leaves zeros where they waited.
-
-    `paid` are the prices that have changed, by product number.
-    """
-    db.execute(f"PRAGMA secure_delete={'ON' if overwrite else 'OFF'}")
+def fold(db: sqlite3.Connection, tail: Tail, recent: RecentEvents, paid: Mapping[int, float]) -> None:
+    """Move the waiting lines into their customers' rows; `paid` are the prices that have changed, by product number."""
     db.executemany(_FOLD, tail.rows())
     db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", recent.packed(tail.logs))
     db.executemany("UPDATE product SET paid = ? WHERE id = ?", [(price, number) for number, price in paid.items()])

@@ -39,6 +39,10 @@ COMMANDS = {
         "serving.commands_models:models", "List the models with their scores; pin one, roll back, promote."
     ),
     "dead-letters": _Entry("serving.commands_dead_letters:dead_letters", "List unreadable records, or send them back."),
+    "forgotten": _Entry(
+        "serving.commands_forgotten:forgotten", "Say until which model a forgotten customer is in one."
+    ),
+    "rebuild": _Entry("serving.commands_rebuild:rebuild_", "Make the database anew from the topics; compare digests."),
     "config": _Entry("serving.commands_config:config", "Print the settings in force, and where each came from."),
     "docs": _Entry("serving.commands_docs:docs", "Write the generated pages of the documentation.", hidden=True),
 }

@@ -19,8 +19,8 @@ A setting comes from one of four sources, the later one wins:
 1. its default,
 2. a TOML file: `--config FILE`, else the file that `ALSOBOUGHT_CONFIG` names, else `alsobought.toml` where it is run,
 3. the environment: `http_port` is `ALSOBOUGHT_HTTP_PORT`,
-4. a flag: `http_port` is `--http-port`, on the commands that have a use for it. `phone_hash_key` is no flag, because
-   other users of a machine can see flags.
+4. a flag: `http_port` is `--http-port`, on the commands that have a use for it. `phone_hash_key` and `http_token` are
+   no flags, because other users of a machine can see flags.
 
 `alsobought config` prints what is in force and where it came from, with secrets masked. An unknown name in the file, a
 misspelt variable and a value out of its range end with exit code 2 and a text of name, value and what is allowed.

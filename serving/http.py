@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from config.errors import ConfigError
+from serving.http_access import NOBODY_ASKED, Access, HttpNeedsToken
 from serving.wsgi import QuietServer
 
 _JSON = [("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "no-store")]
@@ -53,6 +54,13 @@ class _Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+_TOKEN_WANTED = _Answer(
+    HTTPStatus.UNAUTHORIZED,
+    {"error": "this path asks for the token: send Authorization: Bearer TOKEN, the setting http_token"},
+    (("WWW-Authenticate", 'Bearer realm="alsobought"'),),
+)
+
+
 class HttpServer:
     """A server that answers until it is closed."""
 
@@ -75,22 +83,30 @@ class HttpServer:
         self._thread.join()
 
 
-def start_http(host: str, port: int, registry: CollectorRegistry, probes: Probes) -> HttpServer:
-    """Listen on `host` and `port` (0 = any free one) and answer from now on. Raises HttpUnavailable."""
+def start_http(
+    host: str, port: int, registry: CollectorRegistry, probes: Probes, access: Access = NOBODY_ASKED
+) -> HttpServer:
+    """Listen on `host` and `port` (0 = any free one) and answer from now on. Raises HttpUnavailable, HttpNeedsToken."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         server = QuietServer(address, family)
     except (OSError, UnicodeError) as error:
         raise HttpUnavailable(_why_unavailable(error, host, port)) from error
-    server.set_app(HttpApp(registry, probes))
+    try:
+        access.check_address(str(address[0]))
+    except HttpNeedsToken:
+        server.server_close()
+        raise
+    server.set_app(HttpApp(registry, probes, access))
     return HttpServer(server)
 
 
 class HttpApp:
     """The WSGI application: a table of paths."""
 
-    def __init__(self, registry: CollectorRegistry, probes: Probes) -> None:
+    def __init__(self, registry: CollectorRegistry, probes: Probes, access: Access) -> None:
         self._probes = probes
+        self._access = access
         self._metrics = make_wsgi_app(registry)
         self._paths: dict[str, Callable[[WSGIEnvironment], _Answer]] = {
             "/health": self._health,
@@ -101,9 +117,10 @@ class HttpApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer one request; HEAD gets what GET gets, without the body."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "").rstrip("/")
-        if path == "/metrics" and method in {"GET", "HEAD"}:
+        allowed = self._access.allows(path, environ)
+        if allowed and path == "/metrics" and method in {"GET", "HEAD"}:
             return self._scrape(environ, start_response)
-        answer = self._answer(method, path, environ)
+        answer = self._answer(method, path, environ) if allowed else _TOKEN_WANTED
         text = json.dumps(answer.body, default=str).encode() + b"\n"
         headers = [*_JSON, *answer.headers, ("Content-Length", str(len(text)))]
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)

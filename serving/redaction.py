@@ -19,7 +19,7 @@ _PHONE = re.compile(
 _ASSIGNED_SECRET = re.compile(
     r"(?i)((?:password|passphrase|secret|token|authorization|api_?key)[\w.]*['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s,;}]+)"
 )
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)\S+(?=@)")  # up to the last @: a password may hold one, and slashes
 _PHONE_NAMES = {"phone", "phone_number", "mobile", "msisdn"}
 _SECRET_WORDS = ("token", "authorization", "api_key", "apikey", "hash_key", "credential")
 # Control characters, line separators, writing-direction marks and half pairs.

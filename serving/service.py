@@ -23,6 +23,7 @@ from model.snapshot import SnapshotRefused, read_about, versions
 from model.store import Store
 from serving.assembly import Base, Parts, assemble, topic_names
 from serving.http import HttpServer, Probes, start_http
+from serving.http_access import Access
 from serving.live_models import LiveModels
 from serving.logs import set_up_logging
 from serving.process import announced_in, exclusive, stop_signal
@@ -70,7 +71,9 @@ class Service:
         """Serve metrics and health from now on; the address is left in run.json."""
         settings = self.settings
         probes = Probes(self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions)
-        server = start_http(settings.http_host, settings.http_port, self.metrics.registry, probes)
+        token = settings.http_token
+        access = Access(None if token is None else token.get_secret_value(), settings.http_open)
+        server = start_http(settings.http_host, settings.http_port, self.metrics.registry, probes, access)
         try:
             with announced_in(settings.data_dir, server.url):
                 log.info("http_listening", url=server.url)

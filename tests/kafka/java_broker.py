@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.kafka.brokers import Properties, RealBroker
+from tests.kafka.certificates import Certificate
 from tests.kafka.jars import classpath
 from tests.kafka.server_properties import Node, server_properties
 
@@ -39,7 +40,8 @@ class JavaBroker(RealBroker):
     """A cluster of `nodes`, started by `start` or as a context manager. Nodes are numbered from 1.
 
     `properties` go into server.properties of every node, over ours. With `sasl_users` (name -> password) clients must
-    log in by SASL/PLAIN; `client_properties` then hold the first user.
+    log in by SASL, with a `certificate` over TLS; `client_properties` then hold the first user and the `mechanism`,
+    which is PLAIN or SCRAM-SHA-512.
     """
 
     kind = "java"
@@ -51,9 +53,12 @@ class JavaBroker(RealBroker):
         nodes: int = 1,
         properties: Mapping[str, str] | None = None,
         sasl_users: Mapping[str, str] | None = None,
+        certificate: Certificate | None = None,
+        mechanism: str = "PLAIN",
     ) -> None:
         self.folder, self.nodes = folder, nodes
         self._properties, self._sasl_users = dict(properties or {}), sasl_users
+        self._certificate, self._mechanism = certificate, mechanism
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
@@ -61,8 +66,10 @@ class JavaBroker(RealBroker):
         if not self._sasl_users:
             return {}
         name, password = next(iter(self._sasl_users.items()))
-        plain: Properties = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
-        return plain | {"sasl.username": name, "sasl.password": password}
+        login: Properties = {"sasl.mechanism": self._mechanism, "sasl.username": name, "sasl.password": password}
+        if self._certificate is None:
+            return login | {"security.protocol": "SASL_PLAINTEXT"}
+        return login | {"security.protocol": "SASL_SSL", "ssl.ca.location": str(self._certificate.authority)}
 
     def start(self) -> Self:
         """Format fresh folders, start every node, wait until it is ready.
@@ -137,7 +144,8 @@ class JavaBroker(RealBroker):
         voters = [Node(number, ports.pop(), ports.pop()) for number in self._numbers(None)]
         self.bootstrap = ",".join(f"127.0.0.1:{node.port}" for node in voters)
         for node in voters:
-            told = server_properties(node, voters, str(self.folder / f"n{node.id}"), self._sasl_users)
+            folder = str(self.folder / f"n{node.id}")
+            told = server_properties(node, voters, folder, self._sasl_users, self._certificate)
             lines = [f"{name}={value}\n" for name, value in (told | self._properties).items()]
             self._config(node.id).write_text("".join(lines))
         self._format()
@@ -145,7 +153,11 @@ class JavaBroker(RealBroker):
     def _format(self) -> None:
         # "=" in one word: one id in 64 starts with "-" and would be read as an option
         cluster_id = f"--cluster-id={base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip('=')}"
-        tool = [*_JAVA, "-cp", self._classpath, "kafka.tools.StorageTool", "format", cluster_id, "--config"]
+        scram = [
+            f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]"
+            for name, password in (self._sasl_users or {}).items()
+        ]
+        tool = [*_JAVA, "-cp", self._classpath, "kafka.tools.StorageTool", "format", cluster_id, *scram, "--config"]
         formats = [
             subprocess.Popen([*tool, str(self._config(number))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             for number in self._numbers(None)

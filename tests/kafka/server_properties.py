@@ -7,6 +7,8 @@ A node is broker and controller in one (KRaft); with three nodes everything is k
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.kafka.certificates import Certificate
+
 _QUICK = {
     "auto.create.topics.enable": "false",
     "num.partitions": "6",
@@ -43,10 +45,17 @@ class Node:
 
 
 def server_properties(
-    node: Node, voters: list[Node], log_folder: str, sasl_users: Mapping[str, str] | None = None
+    node: Node,
+    voters: list[Node],
+    log_folder: str,
+    sasl_users: Mapping[str, str] | None = None,
+    certificate: Certificate | None = None,
 ) -> dict[str, str]:
-    """All of this node's server.properties; `voters` are all nodes. With users, clients must log in as one of them."""
-    listener = "SASL_PLAINTEXT" if sasl_users else "PLAINTEXT"
+    """All of this node's server.properties; `voters` are all nodes.
+
+    With users, clients must log in as one of them; with a certificate, too, they must do so over TLS.
+    """
+    listener = ("SASL_SSL" if certificate else "SASL_PLAINTEXT") if sasl_users else "PLAINTEXT"
     listen, copies = node.listen_on, str(len(voters))
     enough = str(max(1, len(voters) - 1))
     properties = _QUICK | {
@@ -67,17 +76,28 @@ def server_properties(
         "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": enough,
     }
-    return properties | _sasl(sasl_users) if sasl_users else properties
+    if sasl_users:
+        properties |= _sasl(sasl_users, f"listener.name.{listener.lower()}")
+    return properties | (_tls(certificate) if certificate else {})
 
 
-def _sasl(users: Mapping[str, str]) -> dict[str, str]:
+def _tls(certificate: Certificate) -> dict[str, str]:
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(certificate.keystore),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(certificate.authority),
+    }
+
+
+def _sasl(users: Mapping[str, str], prefix: str) -> dict[str, str]:
     name, password = next(iter(users.items()))  # the first user is also the one the brokers use among themselves
     known = " ".join(f'user_{user}="{secret}"' for user, secret in users.items())
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     return {
-        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
-        "listener.name.sasl_plaintext.plain.sasl.jaas.config": (
-            f'{login} username="{name}" password="{password}" {known};'
-        ),
+        f"{prefix}.plain.sasl.jaas.config": f'{login} username="{name}" password="{password}" {known};',
+        f"{prefix}.scram-sha-512.sasl.jaas.config": scram,  # its users are in the metadata, see StorageTool
     }

@@ -171,11 +171,12 @@ class Service:
         return announced
 
     def get(self, path: str) -> tuple[int, str]:
-        """(status, body) of a GET."""
+        """(status, body) of a GET, with the token where it has one."""
+        token = self.environment.get("ALSOBOUGHT_HTTP_TOKEN")
         where = urlsplit(self.url())
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=HTTP_TIMEOUT_S)
         with contextlib.closing(connection):
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
             response = connection.getresponse()
             return response.status, response.read().decode()
 

@@ -65,7 +65,7 @@ def test_a_damaged_database_is_said_with_what_to_do(broker, tmp_path):
         code = shop.service.start(wait=False).wait_exit()
 
         assert code == 1
-        assert "set it aside and start again" in shop.service.log_tail(3)
+        assert "alsobought rebuild" in shop.service.log_tail(3)
         assert "Traceback" not in shop.service.log_tail()
 
 
@@ -109,3 +109,12 @@ def test_a_broker_that_demands_a_password(java_cluster, tmp_path):
     assert "check sasl.username and sasl.password" in warnings(guess, "waiting_for_kafka")
     assert "security.protocol" in warnings(plain, "waiting_for_kafka")
     assert not any(secret in service.log.read_text() for secret in (PASSWORD, WRONG) for service in (right, guess))
+
+
+def test_an_address_that_others_reach_is_refused_without_a_token(tmp_path):
+    service = Service(NoBroker(), named_topics("none"), tmp_path, group="none", settings={"http_host": "0.0.0.0"})
+    code = service.start(wait=False).wait_exit()
+
+    assert code == 2
+    assert "set http_token" in service.log_tail(3)
+    assert "Traceback" not in service.log_tail()

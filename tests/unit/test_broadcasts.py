@@ -6,7 +6,8 @@ import time
 import msgspec
 import pytest
 
-from consumers.broadcasts import Broadcasts, read_listed
+from consumers.broadcasts import Broadcasts
+from consumers.catalogue import read_listed
 from consumers.dead_letters import DeadLetters, read_all
 from consumers.embedded import EmbeddedBroker
 from consumers.events import InvalidRecord

@@ -183,6 +183,8 @@ def test_the_value_of_a_secret_is_masked_by_its_name(name):
         "{'sasl.password': 'hunter2', 'a': 'b'}",
         'client.secret: "hunter2 hunter2"',
         "https://shop:hunter2@registry.example/x",
+        "https://shop:a/hunter2@b@registry.example/x",
+        'sasl.jaas.config=x.PlainLoginModule required username="shop" password="hunter2";',
     ],
 )
 def test_a_secret_inside_a_text_is_masked(text):

@@ -252,6 +252,40 @@ def test_secret_client_properties_are_masked(name):
     assert shown(f"kafka_properties.{name}", kafka_properties={name: "hunter2"}).value == "********"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["sasl.jaas.config", "sasl.pasword", "sasl.passwd", "ssl.key.pasphrase", "sals.pass", "pw", "ssl.truststore.pass"],
+)
+def test_a_property_that_is_javas_or_mistyped_is_masked_since_it_may_be_a_secret(name):
+    assert mask_properties({name: "hunter2"}) == {name: "********"}
+    assert shown(f"kafka_properties.{name}", kafka_properties={name: "hunter2"}).value == "********"
+    assert "hunter2" not in refusal(kafka_properties={name: "hunter2", "group.id": "x"}, http_port=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("sasl.username", "shop"),
+        ("ssl.ca.location", "/etc/ca.pem"),
+        ("linger.ms", "5"),
+        ("socket.keepalive.enable", "true"),
+        ("debug", "broker"),
+    ],
+)
+def test_what_an_operator_looks_for_is_shown(name, value):
+    assert shown(f"kafka_properties.{name}", kafka_properties={name: value}).value == value
+
+
+@pytest.mark.parametrize("userinfo", ["shop:hunter2", "hunter2", "shop:hun/ter2", "shop:hunter2@x"])
+def test_credentials_in_an_address_are_masked(userinfo):
+    name = "sasl.oauthbearer.token.endpoint.url"
+    url = f"https://{userinfo}@sso.example/token"
+
+    assert shown(f"kafka_properties.{name}", kafka_properties={name: url}).value == "https://********@sso.example/token"
+
+
 def test_no_secret_is_in_an_error_or_in_a_printed_settings_object(monkeypatch):
     properties = {"sasl.password": "hunter2", "group.id": "x"}
     monkeypatch.setenv("ALSOBOUGHT_PHONE_HASH_KEY", "hunter2")

@@ -109,23 +109,34 @@ def test_closing_on_a_full_disk_leaves_the_tail_for_the_next_start(store, path, 
 @pytest.mark.skipif(os.geteuid() != 0 and sys.platform != "linux", reason="needs a second user or a read-only folder")
 def test_a_folder_without_the_right_to_write_is_said_with_the_remedy(tmp_path):
     tmp_path.chmod(0o555)
+
+    assert "check that the folder exists and belongs to this user" in said_to_nobody(tmp_path / "x.db")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and sys.platform != "linux", reason="needs a second user or a read-only file")
+def test_a_file_that_may_only_be_read_is_said_with_the_remedy(tmp_path):
+    path = tmp_path / "alsobought.db"
+    Store(path).close()
+    path.chmod(0o444)
+    tmp_path.chmod(0o777)
+
+    assert "give this user the right to write there" in said_to_nobody(path)
+
+
+def said_to_nobody(path):
+    """What a user without any rights is told who begins to work with this file."""
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
         "from model.schema import StoreUnavailable\n"
         "from model.store import Store\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "try: Store(Path(sys.argv[1]))\n"
+        "try: Store(Path(sys.argv[1])).open_log('cluster', 'purchases', 'id', 0)\n"
         "except StoreUnavailable as error: print(error)\n"
     )
-    for folder in list(tmp_path.parents)[:3]:
+    for folder in list(path.parents)[1:4]:
         folder.chmod(folder.stat().st_mode | 0o111)
-
-    said = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "x.db")], capture_output=True, text=True, check=False
-    )
-
-    assert "check that the folder exists and belongs to this user" in said.stdout, said.stderr
+    return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False).stdout
 
 
 def test_a_folder_that_does_not_exist_is_said_with_the_remedy(tmp_path):
@@ -144,7 +155,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(store, path):
     content[100:] = b"\x55" * (len(content) - 100)
     path.write_bytes(content)
 
-    with pytest.raises(StoreUnavailable, match="set it aside and start again"):
+    with pytest.raises(StoreUnavailable, match="alsobought rebuild"):
         Store(path)
 
 

@@ -1,0 +1,143 @@
+"""What is fuzzed: every topic's decoder with what comes behind it, the rules of headers, and HTTP.
+
+A target takes the bytes of one odd record and returns when it was dealt with in one of the stated ways: used, a dead
+letter, an error reply, dropped. Anything that is raised is a fault of ours.
+"""
+
+import json
+import math
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from consumers.announcements import UnreadableAnnouncement, read_announcement
+from consumers.catalogue import Catalogue
+from consumers.dead_letters import headers_of, original_timestamp_ms
+from consumers.events import PurchaseDecoder
+from consumers.ingest import Ingest
+from consumers.metrics import Metrics
+from consumers.worker import Reply
+from serving import commands_dead_letters
+from serving.addresses import ReplyTopics
+from serving.http import Probes, start_http
+from serving.requests import RequestRules
+from serving.responder import KafkaResponder, Ownership
+from tests.fuzz.odd_records import odd_record, odd_request
+from tests.unit.small_shop import SOURCE, open_shop
+
+Target = Callable[[bytes], None]
+_PHONES = PurchaseDecoder(b"a secret of the shop")
+_STATED = {200, 400, 404, 405, 408, 414, 431, 501, 505}
+_HTTP_TIMEOUT_S = 20  # the server itself closes after 10 s without a byte
+
+
+class Letters:
+    """A dead-letter topic that only looks whether each letter could be sent."""
+
+    def __init__(self) -> None:
+        self.reasons: set[str] = set()
+
+    def deliver(self, letters):
+        for letter in letters:
+            assert all(isinstance(value, bytes | None) for _, value in headers_of(letter))
+            self.reasons.add(letter.reason)
+
+
+class Targets:
+    """All of them, on a shop without a model in a folder of their own; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._open = ExitStack()
+        self.shop = open_shop(folder, with_model=False)
+        self._open.callback(self.shop.store.close)
+        self.letters = Letters()
+        self._offset = self.shop.store.next_offset(SOURCE[3])
+        self._ingest = Ingest(self.shop.store, _PHONES, self.letters, 6, self.shop.metrics, lambda _applied: None)
+        self._catalogue = Catalogue(self.shop.store, self.letters, self.shop.metrics, "cluster", "catalog")
+        self._responder = _responder(self.shop)
+        server = start_http("127.0.0.1", 0, Metrics().registry, Probes(lambda: 0.0, list, list))
+        self._open.callback(server.close)
+        where = urlsplit(server.url)
+        self._http = (str(where.hostname), int(where.port or 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._open.close()
+
+    def by_name(self) -> dict[str, Target]:
+        return {name: getattr(self, name) for name in NAMES}
+
+    def purchases(self, data: bytes) -> None:
+        """Decoded, stored or buried, and the next offset moves on in any case."""
+        self._ingest.take([odd_record(data, "purchases", self._offset)])
+        self._offset += 1
+        assert self.shop.store.next_offset(SOURCE[3]) == self._offset
+
+    def catalogue(self, data: bytes) -> None:
+        """Listed, withdrawn or buried."""
+        self._catalogue.take([odd_record(data, "catalog")])
+
+    def requests(self, data: bytes) -> None:
+        """At most one thing goes out, and it is JSON or a dead letter."""
+        for outgoing in self._responder.respond([odd_record(data, "requests")]):
+            if isinstance(outgoing, Reply):
+                body = json.loads(outgoing.value)
+                assert all(0 <= item["score"] <= 1 for item in body.get("recommendations", ()))
+                assert all(isinstance(value, bytes) for _, value in outgoing.headers)
+            else:
+                self.letters.deliver([outgoing])
+
+    def announcements(self, data: bytes) -> None:
+        """Understood or called unreadable; what is understood names no path."""
+        with suppress(UnreadableAnnouncement):
+            _, announcement = read_announcement(odd_record(data, "models"))
+            assert announcement is None or "/" not in announcement.uri
+
+    def replay(self, data: bytes) -> None:
+        """What `dead-letters list` and `replay` make of a record that is no letter of ours."""
+        letter = odd_record(data, "dead")
+        json.dumps(commands_dead_letters._about(letter))
+        commands_dead_letters._first_origin(letter).encode()
+        assert 0 <= original_timestamp_ms(letter) < 10**19
+
+    def http(self, data: bytes) -> None:
+        """An answer of HTTP or none, never one that another made up; the server goes on."""
+        answer = self._sent(odd_request(data))
+        if answer.startswith(b"HTTP/"):  # HTTP/0.9 knows no status
+            assert int(answer.split()[1]) in _STATED, answer[:100]
+        assert b"Traceback" not in answer
+        assert b"\r\nSet-Cookie" not in answer
+        assert self._sent(b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+
+    def _sent(self, raw: bytes) -> bytes:
+        with socket.create_connection(self._http, timeout=_HTTP_TIMEOUT_S) as connection:
+            answer = b""
+            with suppress(ConnectionError):  # the server may have heard enough
+                connection.sendall(raw)
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
+                while chunk := connection.recv(65536):
+                    answer += chunk
+            return answer
+
+
+NAMES = ("purchases", "catalogue", "requests", "announcements", "replay", "http")
+
+
+def _responder(shop) -> KafkaResponder:
+    return KafkaResponder(
+        recommender=shop.recommender,
+        rules=RequestRules(default_k=3, max_k=100, decoder=_PHONES),
+        addresses=ReplyTopics("replies", lambda topic: topic == "replies", lambda _: 6),
+        ownership=Ownership(lambda _key: 0, lambda partition: partition == 0, lambda _: 42),
+        metrics=shop.metrics,
+        products=shop.store.products(),
+        price=shop.store.price_of,
+        max_age_ms=10_000,
+        error_header="error",
+        now_s=lambda: math.nextafter(1_700_000_000, math.inf),
+    )

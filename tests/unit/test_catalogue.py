@@ -1,0 +1,46 @@
+"""Catalogue records into the store: what one batch says, in its order."""
+
+import pytest
+
+from consumers.catalogue import Catalogue
+from consumers.metrics import Metrics
+from consumers.records import Record
+from model.store import Store
+
+
+class Letters:
+    def __init__(self):
+        self.kept = []
+
+    def deliver(self, letters):
+        self.kept += letters
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    store = Store(tmp_path / "alsobought.db")
+    yield Catalogue(store, Letters(), Metrics(), "cluster", "catalog")
+    store.close()
+
+
+def records(*values):
+    return [Record("catalog", 0, offset, b"tea", value) for offset, value in enumerate(values)]
+
+
+def test_a_null_value_withdraws_what_the_same_batch_has_just_listed(catalogue):
+    catalogue.take(records(b'{"product_id": "tea", "brand_id": "acme"}', None))
+
+    assert [product.withdrawn for product in catalogue.store.products()[1:]] == [True]
+
+
+def test_what_is_listed_again_after_a_null_value_is_there_again(catalogue):
+    catalogue.take(records(b'{"product_id": "tea"}', None, b'{"product_id": "tea", "title": "Tea"}'))
+
+    assert [(product.title, product.withdrawn) for product in catalogue.store.products()[1:]] == [("Tea", False)]
+
+
+def test_how_far_it_was_read_counts_bad_records_too(catalogue):
+    catalogue.take(records(b"{}", b"no JSON"))
+
+    assert catalogue.store.catalogue_positions() == {"cluster/catalog/0": 2}
+    assert [letter.reason for letter in catalogue.dead_letters.kept] == ["missing_field", "not_json"]
