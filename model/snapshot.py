@@ -117,7 +117,7 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
     try:
         metadata = _read_metadata(folder / names["metadata"])
         vectors = np.load(folder / names["vectors"], mmap_mode="r", allow_pickle=False)
-        index = ItemIndex.read(folder / names["index"])
+        index = ItemIndex.read(folder / names["index"], vectors.shape[1])
         votes = ProductVotes.read(folder / names["votes"])
     except (msgspec.DecodeError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError, OSError) as error:
         raise SnapshotRefused("unreadable", f"{folder}: {error}") from error

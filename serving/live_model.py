@@ -119,7 +119,7 @@ def open_model(models: Path, version: str, manifest_sha256: str | None = None) -
         rows.setdefault(brand, []).append(row)
     return OpenedModel(
         snapshot,
-        SimilarItems(np.asarray(snapshot.vectors), snapshot.index.outputs),
+        SimilarItems.build(np.asarray(snapshot.vectors), snapshot.index.outputs),
         {brand: np.array(mine, np.int64) for brand, mine in rows.items()},
         snapshot.index.outputs.mean(axis=0),
     )

@@ -147,7 +147,7 @@ def test_no_requests_give_no_answers(index):
 
 
 def test_similar_products_are_ranked_by_the_same_function(outputs):
-    similar = SimilarItems(outputs, np.zeros_like(outputs))
+    similar = SimilarItems.build(outputs, np.zeros_like(outputs))
     (answer,) = rank(similar, similar.direction(np.array([6]))[None, :], [10], [np.array([6])])
 
     assert len(answer.rows) == 10
