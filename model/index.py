@@ -15,6 +15,7 @@ from model.flat_rows import FlatRows
 from model.inverted_rows import InvertedRows
 
 LARGE = 20_000  # products from which a catalogue is large: the whole of it takes a search longer than 0.2 ms
+_LOOKED_AT_TOGETHER = 65_536  # rows
 _DIRECTIONS = 512  # products that the search for similar ones is calibrated with
 
 
@@ -90,6 +91,12 @@ class ItemIndex:
     def outputs_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 (len(rows), dimension): the OUT vectors of some rows."""
         return self._rows.take(rows)[:, :-1]
+
+    def average_output(self) -> NDArray[np.float32]:
+        """float32 (dimension,): the mean of the OUT vectors."""
+        parts = np.array_split(np.arange(len(self)), -(-len(self) // _LOOKED_AT_TOGETHER))
+        total = sum(self.outputs_of(rows).sum(axis=0, dtype=np.float64) for rows in parts)
+        return np.asarray(total / len(self), np.float32)
 
     @property
     def bias(self) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from model.demand import Demand
-from model.purchases import LogRecord
+from model.metadata import file_names
+from model.products import Products, columns_of
+from model.purchases import LogRecord, Product
 from model.snapshot import SnapshotRefused, version_number
 from serving import live_models
 from serving.live_model import open_model, tie
@@ -109,13 +112,11 @@ def test_a_model_with_a_wrong_checksum_is_refused_and_the_old_one_stays(shop, lo
     assert (said["log_level"], said["version"], said["serving"]) == ("error", newer.version, old.version)
 
 
-def resigned(shop, version, change):
-    """The announcement of a version whose metadata were changed, by somebody who signs what he changed."""
+def resigned(shop, version, what, change):
+    """The announcement of a version of which a file was changed, by somebody who signs what he changed."""
     folder = shop.folder / "models" / version
-    (file,) = folder.glob("recommendations_metadata*")
-    metadata = json.loads(file.read_bytes())
-    change(metadata)
-    file.write_bytes(json.dumps(metadata).encode())
+    file = folder / file_names(version)[what]
+    change(file)
     manifest = json.loads((folder / "manifest.json").read_bytes())
     content = file.read_bytes()
     manifest["files"][file.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -123,32 +124,38 @@ def resigned(shop, version, change):
     return announcement(shop.folder, version_number(version))
 
 
-def swap_answers(metadata):
+def swap_answers(file):
+    metadata = json.loads(file.read_bytes())
     for test in metadata["self_test"]:
         test["expected"] = [row + 10_000 for row in test["expected"]]
+    file.write_bytes(json.dumps(metadata).encode())
 
 
-def swap_two_names(metadata):
-    products = metadata["products"]
-    products["product_ids"][0] = products["product_ids"][1]
-    products["brand_ids"][0] = products["brand_ids"][1]
+def name_one_twice(file):
+    products = Products.read(file)
+    names = [Product(*products.names(slice(None))[row]) for row in (0, 0, 0, *range(2, len(products)))]
+    columns_of(names, np.arange(1, len(names)), np.zeros(len(names), np.uint32)).write(file)
 
 
-@pytest.mark.parametrize("change", [swap_answers, swap_two_names])
-def test_a_model_that_fails_its_self_test_is_refused(shop, change):
+@pytest.mark.parametrize(("what", "change"), [("metadata", swap_answers), ("products", name_one_twice)])
+def test_a_model_that_fails_its_self_test_is_refused(shop, what, change):
     old, newer = shop.models.live[""], announcement(shop.folder, 2)
 
-    shop.serve(resigned(shop, newer.version, change))
+    shop.serve(resigned(shop, newer.version, what, change))
 
     assert shop.models.live[""] is old
     assert metric(shop, "model_refused_total", reason="self_test") == 1
 
 
+def reverse_numbers(file):
+    products = Products.read(file)
+    replace(products, numbers=products.numbers[::-1]).write(file)
+
+
 def test_numbers_that_mean_other_products_here_are_not_believed(shop):
     newer = announcement(shop.folder, 2)
-    announced = resigned(shop, newer.version, lambda metadata: metadata["products"]["numbers"].reverse())
 
-    shop.serve(announced)
+    shop.serve(resigned(shop, newer.version, "products", reverse_numbers))
     shop.buy("ada", "tea")
 
     assert shop.models.live[""].version == newer.version
@@ -301,9 +308,9 @@ def test_a_model_from_another_database_is_tied_by_names(shop, tmp_path):
     answer = other.ask("ada", k=4)
 
     assert set(other.ids(answer)) == {"stove", "lamp", "mat", "axe"}
-    assert other.product(other.models.live[""].numbers[0]).product_id == "".join(
-        other.models.live[""].snapshot.metadata.products.product_ids[:1]
-    )
+    assert [("", other.product(other.models.live[""].numbers[0]).product_id)] == other.models.live[
+        ""
+    ].snapshot.products().names(slice(1))
     other.store.close()
 
 
@@ -313,8 +320,8 @@ def test_products_that_this_worker_never_saw_are_taken_up(shop, tmp_path):
 
     model = tie(opened, store, Demand())
 
-    names = [store.products()[number].product_id for number in model.numbers]
-    assert names == opened.snapshot.metadata.products.product_ids
+    names = [store.products()[number][:2] for number in model.numbers]
+    assert names == opened.products.names(slice(None))
     assert sorted(model.numbers) == list(range(1, len(names) + 1))
     store.close()
 
@@ -368,10 +375,11 @@ def test_whatever_goes_wrong_while_a_model_opens_is_a_refusal(shop, monkeypatch)
 
 def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatch):
     def fails(*_):
+        yield
         raise IndexError
 
     old = shop.models.live[""]
-    monkeypatch.setattr(live_models, "tie", fails)
+    monkeypatch.setattr(live_models, "tie_in_steps", fails)
 
     shop.serve(announcement(shop.folder, 2))
 
@@ -381,10 +389,12 @@ def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatc
 
 def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
     opened = open_model(shop.folder / "models", versions(shop)[0])
-    opened.snapshot.metadata.products.product_ids[1] = opened.snapshot.metadata.products.product_ids[0]
+    numbers = opened.products.numbers.astype(np.int64)
+    numbers[1] = numbers[0]
+    twice = replace(opened, products=columns_of(shop.store.products(), numbers, np.zeros(100, np.uint32)))
 
     with pytest.raises(SnapshotRefused, match="twice"):
-        tie(opened, shop.store, shop.models.demand)
+        tie(twice, shop.store, shop.models.demand)
 
 
 @pytest.mark.parametrize("full", [True, False])
