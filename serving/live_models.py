@@ -5,6 +5,7 @@ request waits. One that is refused is said and counted, and the model that answe
 also when it names an older version: a worker that starts later reads only that one.
 """
 
+import gc
 import math
 import threading
 import time
@@ -203,11 +204,11 @@ class LiveModels:
         return True
 
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
-        model.follow(self.demand)
         self.live[brand] = model
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._measure()
+        gc.freeze()  # else a full collection looks at every product there is: 0.2 s for a million, with no answer
         log.info(
             "model_swapped",
             version=model.version,
@@ -261,4 +262,6 @@ class LiveModels:
         made_at_s = model.snapshot.metadata.created_at_s
         number, products = version_number(model.version), len(model.numbers)
         self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
+        self.metrics.index_recall("customers").set(model.snapshot.index.form.recall)
+        self.metrics.index_recall("products").set(model.similar.form.recall)
         self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))

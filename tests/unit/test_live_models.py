@@ -17,7 +17,7 @@ from model.metadata import file_names
 from model.products import Products, columns_of
 from model.purchases import LogRecord, Product
 from model.snapshot import SnapshotRefused, version_number
-from serving import live_models
+from serving import live_model, live_models
 from serving.live_model import open_model, tie
 from tests.unit.small_shop import (
     NOW_S,
@@ -66,6 +66,7 @@ def test_a_newer_model_takes_over(shop):
     assert shop.ask("c-1").model_version == newer.version
     assert metric(shop, "model_version") == 2
     assert metric(shop, "vocabulary_products") == len(shop.models.live[""].numbers)
+    assert [metric(shop, "index_recall_ratio", kind=whom) for whom in ("customers", "products")] == [1, 1]
 
 
 def test_answers_go_on_from_the_old_model_until_the_new_one_is_there(shop, monkeypatch):
@@ -385,6 +386,52 @@ def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatc
 
     assert shop.models.live[""] is old
     assert metric(shop, "model_refused_total", reason="unreadable") == 1
+
+
+def test_answers_go_on_while_a_large_model_is_tied(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)  # as many steps as products
+    monkeypatch.setattr(live_models, "_TYING_S", 0.0)  # and one in a turn
+    newer, answered = announcement(shop.folder, 2), []
+
+    shop.models.announced("", newer)
+    while shop.models.opening:
+        shop.models.turn()
+        answered.append(shop.ask("c-1").model_version)
+
+    first, second = dict.fromkeys(answered)
+    assert (first[:3], second) == ("v1-", newer.version)
+    assert answered.count(first) > len(shop.models.live[""].numbers)
+
+
+def test_a_product_withdrawn_while_a_model_is_tied_is_not_offered_by_it(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)
+    monkeypatch.setattr(live_models, "_TYING_S", 0.0)
+    newer = announcement(shop.folder, 2)
+    shop.buy("ada", "tea")
+    shop.models.announced("", newer)
+    while shop.models._tying is None:
+        shop.models.turn()
+    for _ in range(len(shop.models.live[""].numbers) - 1):
+        shop.models.turn()
+
+    shop.put_in_catalogue(Product("", "teapot", withdrawn=True))
+    shop.settle()
+
+    assert shop.models.live[""].version == newer.version
+    assert "teapot" not in shop.ids(shop.ask("ada", k=20))
+
+
+def test_biases_of_a_large_model_are_brought_up_to_date_over_several_turns(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_REWRITTEN_TOGETHER", 5)
+    shop.serve(announcement(shop.folder, 2))
+    shop.buy("ada", "tea")
+    for _ in range(5):
+        shop.models.turn()
+    model = shop.models.live[""]
+    scoring = model.snapshot.metadata.ranking.scoring
+    expected = shop.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
+
+    np.testing.assert_allclose(model.snapshot.index.bias, expected, rtol=1e-6)
 
 
 def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
