@@ -247,6 +247,14 @@ class Metrics:
             self._counter("model_refused_total", "Announced models that were not taken, by reason.", "reason")
         )
         self.model_swaps = self._counter("model_swaps_total", "Times that a model began to answer.")
+        self.index_recall = Labelled(
+            self._gauge(
+                "index_recall_ratio",
+                "Share of the exact best ten that the index of products (kind: customers) or of similar products "
+                "(kind: products) finds, measured when it was built; 1 when it compares with all.",
+                "kind",
+            )
+        )
         self.vocabulary_products = self._gauge("vocabulary_products", "Products that the model knows.")
         self.brand_models = self._gauge("brand_models", "Brands with a model of their own that answers.")
         self.brand_model_version = Labelled(

@@ -52,7 +52,7 @@ class Evidence:
 
     index: ItemIndex
     demand: Demand
-    number_of_row: NDArray[np.int64]  # (n_items,) product numbers, as `demand` counts them
+    number_of_row: NDArray[np.integer]  # (n_items,) product numbers, as `demand` counts them
     neighbours: Neighbours | None = None
     votes: ProductVotes | None = None
 
@@ -134,9 +134,8 @@ def _fill_personal(
     span = slice(first, first + sum(len(rows) for rows in mine))
     customers, vectors = asking.customers[group], asking.vectors[group]
     if "affinity" in columns:
-        outputs = evidence.index.outputs
         columns["affinity"][span] = np.concatenate(
-            [outputs.take(rows, axis=0) @ vector for rows, vector in zip(mine, vectors, strict=True)]
+            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(mine, vectors, strict=True)]
         )
     places = _Places(mine, len(evidence.index))
     if evidence.neighbours is not None and "neighbours" in columns:
@@ -216,7 +215,7 @@ def because_blended(
     for mine, rows in zip(history.slices(), recommended, strict=True):
         own, own_weights = history.weightiest(mine)
         own_weights = own_weights / max(float(own_weights.sum()), _LEAST_NEAR)
-        shares = weights.affinity * shares_of(vectors, evidence.index.outputs[rows] - average, own, own_weights)
+        shares = weights.affinity * shares_of(vectors, evidence.index.outputs_of(rows) - average, own, own_weights)
         if evidence.votes is not None and weights.votes and len(rows):
             place[rows] = np.arange(1, len(rows) + 1)
             votes = _votes_between(evidence.votes, own, place, len(rows)) * own_weights

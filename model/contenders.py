@@ -88,7 +88,7 @@ def _ranked(model: Contender, moment: Moment, k: int) -> list[Ranked]:
     ranking, scoring = model.ranking, model.ranking.scoring
     bias = moment.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
     bias[moment.withdrawn[model.number_of_row]] = -np.inf
-    index = ItemIndex.build(model.index.outputs, bias)
+    index = model.index.with_bias(bias)
     encoder = Encoder(model.vectors, _row_of_number(model), scoring.recency)
     history = owned(moment.bought, encoder.row_of_product, encoder.recency)
     bought = [history.rows[mine] for mine in history.slices()]

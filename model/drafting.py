@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from model.blend import Asking, Evidence, rank_blended
 from model.demand import Demand
 from model.histories import Histories, distinct
-from model.index import ItemIndex
+from model.index import ItemIndex, SimilarItems
 from model.item2vec import Item2vec
-from model.metadata import Metadata, Products, Ranking
+from model.metadata import Metadata, Ranking
 from model.neighbours import Encoder, neighbours_of
 from model.product_votes import ProductVotes
+from model.products import columns_of
 from model.purchases import Product
 from model.ranking import ScoreScale, owned, query_vectors, rank, score_scale
 from model.reading import Contents
@@ -53,8 +54,10 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
     numbers = _numbers_of(model, contents.products)
     demand = Demand(scoring.trend_days)
     demand.add(histories.products, histories.times)
-    index = ItemIndex.build(model.outputs, demand.bias(numbers, scoring.popularity_weight, scoring.trend_weight))
     encoder = Encoder(model.vectors, _row_of_product(numbers), scoring.recency)
+    bias = demand.bias(numbers, scoring.popularity_weight, scoring.trend_weight)
+    index = ItemIndex.build(model.outputs, bias, encoder.queries(_sample(histories)) * np.float32(scoring.scale))
+    similar = SimilarItems.build(model.vectors, model.outputs)
     centre = encoder.centre(histories)
     evidence = Evidence(index, demand, numbers, votes=learnt.votes)
     metadata = Metadata(
@@ -77,13 +80,15 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
         customers_erased=contents.customers_erased,
         parameters=learnt.parameters,
         ranking=learnt.ranking,
+        index=index.form,
+        similar=similar.form,
         score_scale=_scale(evidence, encoder, histories, learnt.ranking, centre),
         made_with=_made_with(),
-        products=_columns(contents.products, numbers, demand),
         centre=centre.tolist(),
         self_test=self_tests(index, model.vectors),
     )
-    return Draft(model, index, learnt.votes, metadata, lines_of_customers(contents.histories))
+    products = columns_of(contents.products, numbers, demand.total)
+    return Draft(model, index, similar, learnt.votes, products, metadata, lines_of_customers(contents.histories))
 
 
 def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
@@ -105,23 +110,18 @@ def _row_of_product(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows
 
 
-def _columns(products: list[Product], numbers: NDArray[np.int64], demand: Demand) -> Products:
-    chosen = [products[number] for number in numbers]
-    return Products(
-        brand_ids=[product.brand for product in chosen],
-        product_ids=[product.product_id for product in chosen],
-        numbers=numbers.tolist(),
-        counts=demand.total[numbers].tolist(),
-        prices=[product.price for product in chosen],
+def _sample(histories: Histories) -> Histories:
+    """Customers spread evenly over all."""
+    return of_customers(
+        histories, np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
     )
 
 
 def _scale(
     evidence: Evidence, encoder: Encoder, histories: Histories, ranking: Ranking, centre: NDArray[np.float32]
 ) -> ScoreScale:
-    """The scale of the shown score, from customers spread evenly over all."""
-    chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
-    sample = of_customers(histories, chosen)
+    """The scale of the shown score."""
+    sample = _sample(histories)
     history = owned(distinct(sample), encoder.row_of_product, encoder.recency)
     bought = [history.rows[mine] for mine in history.slices()]
     wanted, scale = [_SHOWN] * len(bought), ranking.scoring.scale

@@ -116,7 +116,7 @@ def _judged(draft: Draft, serving: Serving | None, held: HeldOut, contents: Cont
         version="candidate",
         vectors=draft.item2vec.vectors,
         index=draft.index,
-        number_of_row=np.array(draft.metadata.products.numbers, np.int64),
+        number_of_row=draft.products.numbers.astype(np.int64),
         ranking=draft.metadata.ranking,
         votes=draft.votes,
         centre=np.array(draft.metadata.centre, np.float32),
@@ -128,9 +128,9 @@ def _contender(serving: Serving | None, contents: Contents) -> Contender | None:
     if serving is None:
         return None
     snapshot = serving.snapshot
-    products, metadata = snapshot.metadata.products, snapshot.metadata
+    metadata = snapshot.metadata
     number_of = {(product.brand, product.product_id): number for number, product in enumerate(contents.products)}
-    numbers = [number_of.get(product, 0) for product in zip(products.brand_ids, products.product_ids, strict=True)]
+    numbers = [number_of.get(product, 0) for product in snapshot.products().names(slice(None))]
     return Contender(
         version=metadata.version,
         vectors=np.asarray(snapshot.vectors),

@@ -1,6 +1,6 @@
 """What a model says of itself: the metadata file of a version, and what its folder and files are called.
 
-`About` is enough for a list of versions and to repeat the training; `Metadata` adds the products and the self-test.
+`About` is enough for a list of versions and to repeat the training; `Metadata` adds the self-test.
 """
 
 import re
@@ -11,6 +11,7 @@ import msgspec
 
 from model.blend import Weights
 from model.evaluation import Interval
+from model.index import IndexForm
 from model.neighbours import NeighbourParameters
 from model.product_votes import VoteParameters
 from model.ranking import ScoreScale, Scoring
@@ -27,16 +28,6 @@ class SnapshotRefused(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class Products(msgspec.Struct, frozen=True):
-    """The products of the model as columns, one entry a row."""
-
-    brand_ids: list[str]
-    product_ids: list[str]
-    numbers: list[int]  # in the database that `Metadata.database_id` names
-    counts: list[int]  # order lines ever
-    prices: list[float | None]
 
 
 class SelfTest(msgspec.Struct, frozen=True):
@@ -93,7 +84,7 @@ NOT_JUDGED = Judgement(verdict="unjudged", why="the gate was not asked")
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What the metadata say without the products: enough for a list of versions, and to repeat the training."""
+    """What the metadata say without the self-test: enough for a list of versions, and to repeat the training."""
 
     format: int = FORMAT
     model_type: str = "recommendations"
@@ -117,6 +108,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     customers_erased: int
     parameters: TrainingParameters
     ranking: Ranking
+    index: IndexForm = IndexForm()  # how products are found for customers, and how well
+    similar: IndexForm = IndexForm()  # for products
     score_scale: ScoreScale
     made_with: dict[str, str]  # versions of Python and the libraries
     judgement: Judgement = NOT_JUDGED
@@ -125,7 +118,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 class Metadata(About, frozen=True, kw_only=True):
     """Everything the metadata file says."""
 
-    products: Products
     centre: list[float]  # (dimension,) the mean query vector of all customers
     self_test: list[SelfTest]
 
@@ -135,7 +127,9 @@ def file_names(version: str) -> dict[str, str]:
     return {
         "model": f"item2vec_{version}.model",
         "index": f"faiss_index_{version}.index",
+        "similar": f"similar_index_{version}.index",
         "vectors": f"item_vectors_{version}.npy",
+        "products": f"products_{version}.npz",
         "metadata": f"recommendations_metadata_{version}.json",
         "votes": f"product_votes_{version}.npz",
         "learnt": f"learnt_lines_{version}.npy",

@@ -4,7 +4,7 @@ Pure functions over a micro-batch of requests. Rows are rows of the model; a sco
 scale * u . out[c] + bias[c], where u is the mean of the history's IN vectors, recent orders weighing more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -164,7 +164,7 @@ class _Permit:
 
 def because(
     vectors: NDArray[np.float32],
-    outputs: NDArray[np.float32],
+    outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
     history: Owned,
     recommended: Sequence[NDArray[np.integer]],
     *,
@@ -180,7 +180,7 @@ def because(
     reasons = []
     for mine, rows in zip(history.slices(), recommended, strict=True):
         own, weights = history.weightiest(mine)
-        targets = outputs[rows] - average  # `take` would copy all of what is a view of the index
+        targets = outputs_of(rows) - average
         reasons.append(strongest(shares_of(vectors, targets, own, weights), own, most))
     return reasons
 

@@ -12,13 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.index import ItemIndex
+from model.index import ItemIndex, SimilarItems
 from model.metadata import (
     FORMAT,
     MANIFEST,
     About,
     Metadata,
-    Products,
     SelfTest,
     SnapshotRefused,
     file_names,
@@ -27,11 +26,11 @@ from model.metadata import (
     versions,
 )
 from model.product_votes import ProductVotes
+from model.products import Products
 
 __all__ = [
     "About",
     "Metadata",
-    "Products",
     "Snapshot",
     "SnapshotRefused",
     "open_snapshot",
@@ -41,6 +40,7 @@ __all__ = [
 ]
 
 _SELF_TESTS = 5
+_LOOKED_AT_TOGETHER = 65_536  # rows
 _SELF_TEST_ANSWERS = 10
 _AGREEMENT = 0.9  # of the self-test's products; another CPU may order near ties differently
 
@@ -53,7 +53,12 @@ class Snapshot:
     metadata: Metadata
     vectors: NDArray[np.float32]  # IN (n_items, dimension), mapped from the file
     index: ItemIndex
+    similar: SimilarItems
     votes: ProductVotes
+
+    def products(self) -> Products:
+        """Read the products from the file: whoever needs them once need not keep them."""
+        return Products.read(self.folder / file_names(self.metadata.version)["products"])
 
 
 def digest_of(path: Path) -> str:
@@ -117,14 +122,16 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
     try:
         metadata = _read_metadata(folder / names["metadata"])
         vectors = np.load(folder / names["vectors"], mmap_mode="r", allow_pickle=False)
-        index = ItemIndex.read(folder / names["index"])
+        index = ItemIndex.read(folder / names["index"], vectors.shape[1], metadata.index)
+        similar = SimilarItems.read(folder / names["similar"], np.asarray(vectors), metadata.similar)
         votes = ProductVotes.read(folder / names["votes"])
+        products = Products.read(folder / names["products"])
     except (msgspec.DecodeError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError, OSError) as error:
         raise SnapshotRefused("unreadable", f"{folder}: {error}") from error
     if metadata.version != version:
         raise SnapshotRefused("bad_metadata", f"{folder}: its metadata are those of {metadata.version[:80]!r}")
-    snapshot = Snapshot(folder, metadata, vectors, index, votes)
-    _check_shapes(snapshot)
+    snapshot = Snapshot(folder, metadata, vectors, index, similar, votes)
+    _check_shapes(snapshot, products)
     _check_answers(snapshot)
     return snapshot
 
@@ -137,16 +144,15 @@ def _read_metadata(path: Path) -> Metadata:
     return msgspec.json.decode(text, type=Metadata)
 
 
-def _check_shapes(snapshot: Snapshot) -> None:
+def _check_shapes(snapshot: Snapshot, products: Products) -> None:
     metadata, index, rows = snapshot.metadata, snapshot.index, len(snapshot.index)
-    products = metadata.products
-    columns = (products.brand_ids, products.product_ids, products.numbers, products.counts, products.prices)
     tested = [row for test in metadata.self_test for row in test.rows]
     sound = {
         "item vectors": snapshot.vectors.shape == (rows, index.dimension),
-        "products": all(len(column) == rows for column in columns),
+        "products": products.is_sound(rows),
+        "index of similar products": len(snapshot.similar) == rows,
         "vocabulary": metadata.vocabulary == rows and rows > 0,
-        "vectors": bool(np.isfinite(snapshot.vectors).all() and np.isfinite(index.outputs).all()),
+        "vectors": _are_finite(snapshot.vectors, index),
         "biases": bool(np.isfinite(index.bias).all()),
         "product votes": snapshot.votes.is_sound(rows),
         "centre": len(metadata.centre) == index.dimension,
@@ -155,6 +161,15 @@ def _check_shapes(snapshot: Snapshot) -> None:
     for what, fits in sound.items():
         if not fits:
             raise SnapshotRefused("self_test", f"{snapshot.folder}: its {what} do not fit the index of {rows} rows")
+
+
+def _are_finite(vectors: NDArray[np.float32], index: ItemIndex) -> bool:
+    """Looked at in parts: together they may be too large for the memory of a worker that has a model already."""
+    starts = range(0, max(len(index), len(vectors)), _LOOKED_AT_TOGETHER)
+    rows = [np.arange(start, min(start + _LOOKED_AT_TOGETHER, len(index))) for start in starts]
+    return all(np.isfinite(vectors[start : start + _LOOKED_AT_TOGETHER]).all() for start in starts) and all(
+        np.isfinite(index.outputs_of(part)).all() for part in rows
+    )
 
 
 def _check_answers(snapshot: Snapshot) -> None:

@@ -1,8 +1,8 @@
 """Writing a model to disk: one folder for each version, written aside, synced, and moved into place in one step.
 
-A folder holds gensim's model (for the trainer to go on from), the FAISS index, the item vectors, the product votes, the
-metadata, how many lines of each customer were learnt, and a manifest with the size and sha256 of each. Either the whole
-folder appears or nothing does, and no two writers give the same number.
+A folder holds gensim's model (for the trainer to go on from), the FAISS indexes, the item vectors, the products, their
+votes, the metadata, how many lines of each customer were learnt, and a manifest with the size and sha256 of each.
+Either the whole folder appears or nothing does, and no two writers give the same number.
 """
 
 import os
@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.index import ItemIndex
+from model.index import ItemIndex, SimilarItems
 from model.metadata import MANIFEST, Metadata, SnapshotRefused, file_names, read_about, version_number, versions
 from model.product_votes import ProductVotes
+from model.products import Products
 from model.snapshot import digest_of
 
 _ASIDE = ".writing-v"
@@ -45,7 +46,9 @@ class Draft:
 
     item2vec: Learnt
     index: ItemIndex
+    similar: SimilarItems
     votes: ProductVotes
+    products: Products
     metadata: Metadata
     learnt: NDArray[np.uint32]  # lines learnt, by customer number
 
@@ -104,9 +107,11 @@ def _write_files(aside: Path, version: str, draft: Draft) -> str:
     draft.item2vec.save(aside / names["model"])
     try:
         draft.index.write(aside / names["index"])
+        draft.similar.write(aside / names["similar"])
     except RuntimeError as error:  # faiss's word for a disk that takes no more
         raise OSError(f"{names['index']}: {error}; is the disk full?") from error
     np.save(aside / names["vectors"], draft.item2vec.vectors, allow_pickle=False)
+    draft.products.write(aside / names["products"])
     draft.votes.write(aside / names["votes"])
     np.save(aside / names["learnt"], draft.learnt, allow_pickle=False)
     (aside / names["metadata"]).write_bytes(msgspec.json.format(msgspec.json.encode(metadata), indent=0))

@@ -2,11 +2,11 @@
 
 What sold moves the biases; who bought moves among the neighbours, a few customers in each turn of the loop, so that no
 answer waits for a crowd. `open_model` reads and checks a snapshot and makes of it what needs no store, in any thread;
-`tie` does the rest in the loop's thread. `live_models.py` says when.
+`tie_in_steps` does the rest in the loop's thread. `live_models.py` says when.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from model.blend import Evidence
 from model.demand import Demand
 from model.index import SimilarItems
-from model.metadata import Products
 from model.neighbours import Encoder, Neighbours, take_up
+from model.products import Products
 from model.purchases import Product
 from model.recent_buyers import RecentBuyers
 from model.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from model.store import Store
 
+_TIED_TOGETHER = 4096  # rows: some 2 ms
+_PLACED_TOGETHER = 262_144  # rows: some 2 ms
+_REWRITTEN_TOGETHER = 16_384  # biases: some 2 ms
 _LOOKED_AT_TOGETHER = 32  # customers: some 2 ms of work, so that a turn ends soon after its time is up
 NOT_FOR_SALE = np.float32(-np.inf)  # the bias of a withdrawn product: no search finds it
 
@@ -32,17 +35,17 @@ class LiveModel:
     """A model as requests use it. Rows are the index's; numbers are this worker's product numbers."""
 
     snapshot: Snapshot
-    similar: SimilarItems
-    number_of_row: NDArray[np.int64]  # (n_rows,)
-    numbers: list[int]  # the same, for looking up one at a time
-    row_of_number: NDArray[np.int64]  # by product number, -1 = not in the vocabulary; may end before the newest product
+    number_of_row: NDArray[np.int32]  # (n_rows,)
+    numbers: Sequence[int]  # the same, for looking up one at a time
+    row_of_number: NDArray[np.int32]  # by product number, -1 = not in the vocabulary; may end before the newest product
     withdrawn: NDArray[np.bool_]  # (n_rows,)
-    rows_of_brand: dict[str, NDArray[np.int64]]
+    rows_of_brand: dict[str, NDArray[np.int32]]
     vectors: NDArray[np.float32]  # IN (n_rows, dimension)
     average_output: NDArray[np.float32]  # mean of the OUT vectors (dimension,)
     encoder: Encoder
     evidence: Evidence | None  # of the second stage, where the model has one
     _demand_seen: int | None = None
+    _behind: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # rows with an old bias
     _buyers_seen: int = -1
     _stale: dict[int, None] = field(default_factory=dict)  # customers to look at again, the most pressing one last
 
@@ -51,12 +54,31 @@ class LiveModel:
         """The snapshot's version."""
         return self.snapshot.metadata.version
 
+    @property
+    def similar(self) -> SimilarItems:
+        """The products' neighbours."""
+        return self.snapshot.similar
+
+    def begin(self, demand: Demand) -> None:
+        """Take out what is withdrawn; `follow` brings the other biases up to date."""
+        self._rewrite(demand, np.flatnonzero(self.withdrawn))
+
     def follow(self, demand: Demand) -> None:
-        """Rewrite the biases of the products that sold since the last call."""
+        """Rewrite the biases of the products that sold since the last call.
+
+        When that is a great part of a large catalogue, 16,384 of them at once: the others have those of before a few
+        turns longer.
+        """
         change = None if self._demand_seen is None else demand.since(self._demand_seen)
-        rows = np.arange(len(self.number_of_row)) if change is None else self.rows_of(change.products)
         self._demand_seen = demand.changes
-        self._rewrite(demand, rows)
+        if change is None or len(change.products) > len(self.number_of_row) // 2:
+            self._behind = np.arange(len(self.number_of_row), dtype=np.int32)
+        elif len(change.products) > _REWRITTEN_TOGETHER:
+            self._behind = np.union1d(self._behind, self.rows_of(change.products))
+        else:
+            self._rewrite(demand, self.rows_of(change.products))
+        now, self._behind = self._behind[:_REWRITTEN_TOGETHER], self._behind[_REWRITTEN_TOGETHER:]
+        self._rewrite(demand, now)
 
     def follow_buyers(self, buyers: RecentBuyers, store: Store, share_s: float) -> None:
         """Bring the neighbours up to date, those who bought last first, for about so many seconds."""
@@ -87,12 +109,12 @@ class LiveModel:
         self.withdrawn[rows] = withdrawn
         self._rewrite(demand, rows)
 
-    def rows_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def rows_of(self, numbers: NDArray[np.integer]) -> NDArray[np.int32]:
         """The rows of these product numbers; those that the model does not know are left out."""
-        rows = self.row_of_number[numbers[numbers < len(self.row_of_number)]]
+        rows: NDArray[np.int32] = self.row_of_number[numbers[numbers < len(self.row_of_number)]]
         return rows[rows >= 0]
 
-    def _rewrite(self, demand: Demand, rows: NDArray[np.int64]) -> None:
+    def _rewrite(self, demand: Demand, rows: NDArray[np.integer]) -> None:
         if not len(rows):
             return
         scoring = self.snapshot.metadata.ranking.scoring
@@ -106,59 +128,81 @@ class OpenedModel:
     """A sound snapshot, and what was made of it without the store."""
 
     snapshot: Snapshot
-    similar: SimilarItems
-    rows_of_brand: dict[str, NDArray[np.int64]]
+    products: Products
+    rows_of_brand: dict[str, NDArray[np.int32]]
     average_output: NDArray[np.float32]
 
 
 def open_model(models: Path, version: str, manifest_sha256: str | None = None) -> OpenedModel:
     """Read and check a version. Raises `SnapshotRefused`."""
     snapshot = open_snapshot(models, version, manifest_sha256)
-    rows: dict[str, list[int]] = {}
-    for row, brand in enumerate(snapshot.metadata.products.brand_ids):
-        rows.setdefault(brand, []).append(row)
-    return OpenedModel(
-        snapshot,
-        SimilarItems(np.asarray(snapshot.vectors), snapshot.index.outputs),
-        {brand: np.array(mine, np.int64) for brand, mine in rows.items()},
-        snapshot.index.outputs.mean(axis=0),
-    )
+    products = snapshot.products()
+    return OpenedModel(snapshot, products, products.rows_of_brands(), snapshot.index.average_output())
 
 
 def tie(opened: OpenedModel, store: Store, demand: Demand) -> LiveModel:
+    """All of `tie_in_steps` at once."""
+    steps = tie_in_steps(opened, store, demand)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as tied:
+            model: LiveModel = tied.value
+            return model
+
+
+def tie_in_steps(opened: OpenedModel, store: Store, demand: Demand) -> Generator[None, None, LiveModel]:
     """Tie a snapshot's rows to the store's product numbers; products the store has never seen are taken up.
 
-    Call it in the loop's thread: it may write to the store. Raises `SnapshotRefused` when the products do not fit.
+    Call it in the loop's thread: it may write to the store. Each step takes a few milliseconds, however large the
+    model. Raises `SnapshotRefused` when the products do not fit.
     """
-    metadata = opened.snapshot.metadata
-    products = metadata.products
-    if metadata.database_id != store.database_id or not _numbered_alike(products, store.products()):
-        numbers = store.numbers_of(list(zip(products.brand_ids, products.product_ids, strict=True)))
-    else:
-        numbers = products.numbers
-    known = store.products()
-    number_of_row = np.array(numbers, np.int64)
-    row_of_number = np.full(int(number_of_row.max()) + 1, -1, np.int64)
-    row_of_number[number_of_row] = np.arange(len(numbers))
-    if np.count_nonzero(row_of_number >= 0) != len(numbers):
-        raise SnapshotRefused("self_test", f"{opened.snapshot.folder}: a product stands there twice")
-    vectors = np.asarray(opened.snapshot.vectors)
-    return LiveModel(
-        snapshot=opened.snapshot,
-        similar=opened.similar,
+    snapshot, rows = opened.snapshot, len(opened.products)
+    number_of_row, withdrawn = yield from _numbered(opened, store)
+    row_of_number = np.full(int(number_of_row.max()) + 1, -1, np.int32)
+    for start in range(0, rows, _PLACED_TOGETHER):
+        part = slice(start, min(start + _PLACED_TOGETHER, rows))
+        row_of_number[number_of_row[part]] = np.arange(part.start, part.stop, dtype=np.int32)
+        yield
+    if np.count_nonzero(row_of_number >= 0) != rows:
+        raise SnapshotRefused("self_test", f"{snapshot.folder}: a product stands there twice")
+    yield
+    vectors = np.asarray(snapshot.vectors)
+    model = LiveModel(
+        snapshot=snapshot,
         number_of_row=number_of_row,
-        numbers=list(numbers),
+        numbers=number_of_row.data,
         row_of_number=row_of_number,
-        withdrawn=np.array([known[number].withdrawn for number in numbers], bool),
+        withdrawn=withdrawn,
         rows_of_brand=opened.rows_of_brand,
         vectors=vectors,
         average_output=opened.average_output,
-        encoder=Encoder(vectors, row_of_number, metadata.ranking.scoring.recency),
-        evidence=_evidence(opened.snapshot, number_of_row, demand),
+        encoder=Encoder(vectors, row_of_number, snapshot.metadata.ranking.scoring.recency),
+        evidence=_evidence(snapshot, number_of_row, demand),
     )
+    yield
+    model.begin(demand)
+    return model
 
 
-def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int64], demand: Demand) -> Evidence | None:
+def _numbered(opened: OpenedModel, store: Store) -> Generator[None, None, tuple[NDArray[np.int32], NDArray[np.bool_]]]:
+    """The number of each row's product here, and whether it is withdrawn."""
+    products, rows = opened.products, len(opened.products)
+    number_of_row, withdrawn = np.zeros(rows, np.int32), np.zeros(rows, bool)
+    same_database = opened.snapshot.metadata.database_id == store.database_id
+    for start in range(0, rows, _TIED_TOGETHER):
+        part = slice(start, start + _TIED_TOGETHER)
+        names, known = products.names(part), store.products()
+        numbers = products.numbers[part].tolist()
+        if not same_database or not _numbered_alike(names, numbers, known):
+            numbers = store.numbers_of(names)
+        number_of_row[part] = numbers
+        withdrawn[part] = [known[number].withdrawn for number in numbers]
+        yield
+    return number_of_row, withdrawn
+
+
+def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int32], demand: Demand) -> Evidence | None:
     """What the second stage looks at; its neighbours are still to be taken up."""
     ranking = snapshot.metadata.ranking
     if ranking.weights is None:
@@ -168,11 +212,8 @@ def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int64], demand: Dema
     return Evidence(snapshot.index, demand, number_of_row, neighbours, snapshot.votes)
 
 
-def _numbered_alike(products: Products, known: Sequence[Product]) -> bool:
-    """Whether the snapshot's numbers mean the same products here; a database may be older than it, out of a backup."""
-    if len(products.numbers) != len(products.product_ids):
-        return False
+def _numbered_alike(names: Sequence[tuple[str, str]], numbers: Sequence[int], known: Sequence[Product]) -> bool:
+    """Whether these numbers mean the same products here; a database may be older than a model, out of a backup."""
     return all(
-        0 < number < len(known) and known[number].product_id == product_id and known[number].brand == brand
-        for number, brand, product_id in zip(products.numbers, products.brand_ids, products.product_ids, strict=True)
+        0 < number < len(known) and known[number][:2] == name for number, name in zip(numbers, names, strict=True)
     )

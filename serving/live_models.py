@@ -5,10 +5,11 @@ request waits. One that is refused is said and counted, and the model that answe
 also when it names an older version: a worker that starts later reads only that one.
 """
 
+import gc
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,9 +26,10 @@ from model.recent_buyers import RecentBuyers
 from model.schema import StoreUnavailable
 from model.snapshot import SnapshotRefused, version_number
 from model.store import Store
-from serving.live_model import LiveModel, OpenedModel, open_model, tie
+from serving.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
 
 log = structlog.get_logger(__name__)
+_TYING_S = 0.003  # of a turn, for a model on its way in
 _NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
 
@@ -37,6 +39,17 @@ class _Opening:
 
     brand: str
     announcement: Announcement
+
+
+@dataclass(slots=True)
+class _Tying:
+    """A model that was opened and is being tied to the store."""
+
+    opening: _Opening
+    folder: Path
+    steps: Generator[None, None, LiveModel]
+    began_s: float = field(default_factory=time.perf_counter)
+    changed_meanwhile: list[int] = field(default_factory=list)  # products of which the catalogue has new words
 
 
 @dataclass(slots=True)
@@ -55,6 +68,7 @@ class LiveModels:
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _tying: "_Tying | None" = None
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
 
     def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
@@ -113,27 +127,25 @@ class LiveModels:
 
     def turn(self) -> None:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
-        while True:
-            try:
-                opening, found = self._opened.get_nowait()
-            except Empty:
-                break
-            if isinstance(found, SnapshotRefused):
-                self._refuse(opening, found)
-            elif self._wanted.get(opening.brand) == opening.announcement:  # else another was announced meanwhile
-                self._take_guarded(opening, found)
-            self._opening.remove(opening)
+        end_s = time.perf_counter() + _TYING_S
+        while self._begin_tying() and self._tie_further() and time.perf_counter() < end_s:
+            pass
         for model in self.live.values():
             model.follow(self.demand)
             model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
+        if self._tying is not None:
+            self._tying.changed_meanwhile += numbers
+        for model in self.live.values():
+            self._withdraw_products(model, numbers)
+
+    def _withdraw_products(self, model: LiveModel, numbers: Sequence[int]) -> None:
         known = self.store.products()
         for withdrawn in (False, True):
             chosen = np.array([number for number in numbers if known[number].withdrawn is withdrawn], np.int64)
-            for model in self.live.values():
-                model.withdraw(self.demand, chosen, withdrawn=withdrawn)
+            model.withdraw(self.demand, chosen, withdrawn=withdrawn)
 
     # -- in a thread of its own
 
@@ -153,31 +165,57 @@ class LiveModels:
 
     # -- in the loop's thread
 
-    def _take_guarded(self, opening: _Opening, opened: OpenedModel) -> None:
+    def _begin_tying(self) -> bool:
+        """See that a model is being tied; False when none is on its way in."""
+        while self._tying is None:
+            try:
+                opening, found = self._opened.get_nowait()
+            except Empty:
+                return False
+            if isinstance(found, OpenedModel):
+                self._tying = _Tying(opening, found.snapshot.folder, tie_in_steps(found, self.store, self.demand))
+            else:
+                self._refuse(opening, found)
+                self._opening.remove(opening)
+        return True
+
+    def _tie_further(self) -> bool:
+        """One step; a large model takes many turns, between which requests are answered."""
+        tying = self._tying
+        assert tying is not None, "begun before"
+        refused = None
         try:
-            self._take(opening.brand, opened)
-        except SnapshotRefused as refused:
-            self._refuse(opening, refused)
+            if self._wanted.get(tying.opening.brand) == tying.opening.announcement:  # else another was announced since
+                next(tying.steps)
+                return True
+        except StopIteration as tied:
+            self._withdraw_products(tied.value, tying.changed_meanwhile)
+            self._take(tying.opening.brand, tied.value, time.perf_counter() - tying.began_s)
+        except SnapshotRefused as error:
+            refused = error
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - a model must never take the worker down
-            self._refuse(opening, SnapshotRefused("unreadable", f"{opened.snapshot.folder}: {error!r}"))
+            refused = SnapshotRefused("unreadable", f"{tying.folder}: {error!r}")
+        if refused is not None:
+            self._refuse(tying.opening, refused)
+        self._opening.remove(tying.opening)
+        self._tying = None
+        return True
 
-    def _take(self, brand: str, opened: OpenedModel) -> None:
-        started = time.perf_counter()
-        model = tie(opened, self.store, self.demand)
-        model.follow(self.demand)
+    def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
         self.live[brand] = model
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._measure()
+        gc.freeze()  # else a full collection looks at every product there is: 0.2 s for a million, with no answer
         log.info(
             "model_swapped",
             version=model.version,
             kind=model.snapshot.metadata.kind,
             brand=brand or None,
             products=len(model.numbers),
-            swap_ms=round(1000 * (time.perf_counter() - started), 1),
+            swap_ms=round(1000 * seconds, 1),
         )
 
     def _refuse(self, opening: _Opening, refused: SnapshotRefused) -> None:
@@ -224,4 +262,6 @@ class LiveModels:
         made_at_s = model.snapshot.metadata.created_at_s
         number, products = version_number(model.version), len(model.numbers)
         self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
+        self.metrics.index_recall("customers").set(model.snapshot.index.form.recall)
+        self.metrics.index_recall("products").set(model.similar.form.recall)
         self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))

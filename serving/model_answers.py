@@ -50,7 +50,7 @@ def _ranked(
     cases: Sequence[Case],
     history: Owned,
     customers: NDArray[np.int64],
-    allowed: Sequence[NDArray[np.int64] | None],
+    allowed: Sequence[NDArray[np.integer] | None],
 ) -> list[Ranked]:
     """The best rows for each case, in the order of the second stage where the model has one."""
     scale, weights = model.snapshot.metadata.ranking.scoring.scale, model.snapshot.metadata.ranking.weights
@@ -65,8 +65,8 @@ def _ranked(
 def _because(model: LiveModel, history: Owned, recommended: Sequence[NDArray[np.int64]]) -> list[list[list[int]]]:
     vectors, average, weights = model.vectors, model.average_output, model.snapshot.metadata.ranking.weights
     if model.evidence is None or weights is None:
-        outputs = model.snapshot.index.outputs
-        return because(vectors, outputs, history, recommended, average=average, most=_MOST_REASONS)
+        outputs_of = model.snapshot.index.outputs_of
+        return because(vectors, outputs_of, history, recommended, average=average, most=_MOST_REASONS)
     return because_blended(
         model.evidence, weights, history, recommended, vectors=vectors, average=average, most=_MOST_REASONS
     )
@@ -125,10 +125,10 @@ def _mark_unable(model: LiveModel, cases: Sequence[Case], able: set[int]) -> Non
             case.answer.degraded = "unknown_history" if len(case.bought) or case.basket else "new_customer"
 
 
-def _allowed(model: LiveModel, case: Case) -> NDArray[np.int64] | None:
+def _allowed(model: LiveModel, case: Case) -> NDArray[np.integer] | None:
     """The rows that may be shown, None for all."""
     brand = case.request.brand_id
-    own = None if brand is None else model.rows_of_brand.get(brand, np.zeros(0, np.int64))
+    own = None if brand is None else model.rows_of_brand.get(brand, np.zeros(0, np.int32))
     if own is not None and len(own) == len(model.number_of_row):
         own = None
     if case.only is None:

@@ -98,7 +98,7 @@ def learnt(past: Split, products: list[Product], brand: str | None, seed: int) -
 def ndcg(draft: Draft, past: Split, products: list[Product], brand: str) -> NDArray[np.float64]:
     """NDCG of each tested customer of the brand."""
     metadata = draft.metadata
-    numbers = np.array(metadata.products.numbers)
+    numbers = draft.products.numbers.astype(np.int64)
     row_of = np.full(len(products), -1, np.int64)
     row_of[numbers] = np.arange(len(numbers))
     is_brands = np.array([product.brand == brand for product in products])

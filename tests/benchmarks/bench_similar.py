@@ -44,7 +44,7 @@ def main() -> None:
     histories, keys = histories_of(shop)
     model = item2vec.train(histories, keys, TrainingParameters())
     ins, outs = unit(model.vectors), unit(model.outputs - model.outputs.mean(axis=0))
-    similar = SimilarItems(model.vectors, model.outputs)
+    similar = SimilarItems.build(model.vectors, model.outputs)
     served = np.stack([similar.scores_of(direction, np.arange(len(ins))) for direction in ins])
     print(f"{len(keys) - 1} products in {len(shop.groups)} groups, {len(histories.products)} order lines")
     for name, scores in (

@@ -166,7 +166,7 @@ def held():
 
 def contender(models):
     snapshot = open_snapshot(models, versions(models)[0])
-    numbers = np.array(snapshot.metadata.products.numbers)
+    numbers = snapshot.products().numbers.astype(np.int64)
     return Contender(
         version="v",
         vectors=snapshot.vectors,

@@ -39,12 +39,13 @@ def test_the_first_model_is_learnt_in_full():
 
 
 def test_the_products_of_the_model_come_with_numbers_counts_and_prices():
-    products = drafted(contents()).metadata.products
+    products = drafted(contents()).products
 
-    assert sorted(products.product_ids) == ["lamp", "stove", "sugar", "tea", "teapot", "tent"]
-    assert sorted(products.numbers) == [1, 2, 3, 4, 5, 6]
-    assert products.counts == [10] * 6
-    assert products.prices == [2.5] * 6
+    names = ["lamp", "stove", "sugar", "tea", "teapot", "tent"]
+    assert sorted(products.names(slice(None))) == [("", name) for name in names]
+    assert sorted(products.numbers.tolist()) == [1, 2, 3, 4, 5, 6]
+    assert products.counts.tolist() == [10] * 6
+    assert products.prices.tolist() == [2.5] * 6
 
 
 def test_a_few_new_customers_make_an_increment(models):
@@ -92,10 +93,11 @@ def test_too_little_data_says_what_there_is_and_what_is_needed(customers):
 def test_a_brands_model_knows_its_own_products_only():
     bought = contents(40, brands=("acme", "zeta"))
 
-    metadata = drafted(bought, brand_id="acme").metadata
+    draft = drafted(bought, brand_id="acme")
+    metadata = draft.metadata
 
     assert (metadata.brand_id, metadata.customers, metadata.lines) == ("acme", 20, 60)
-    assert set(metadata.products.brand_ids) == {"acme"}
+    assert draft.products.brand_names() == ["acme"]
 
 
 def test_a_brand_that_nobody_bought_is_too_little_data():
@@ -152,12 +154,13 @@ def test_the_metadata_say_everything_to_repeat_the_training():
 
 def test_customers_of_one_group_are_never_offered_the_other():
     draft = drafted(contents(60), parameters=TrainingParameters(vector_size=8, min_customers=4))
-    rows = dict(zip(draft.metadata.products.product_ids, range(6), strict=True))
+    names = [product_id for _, product_id in draft.products.names(slice(None))]
+    rows = dict(zip(names, range(6), strict=True))
 
     _, found = draft.index.search(draft.item2vec.vectors[[rows["tea"], rows["tent"]]], 2)
 
-    assert {draft.metadata.products.product_ids[row] for row in found[0]} == {"teapot", "sugar"}
-    assert {draft.metadata.products.product_ids[row] for row in found[1]} == {"stove", "lamp"}
+    assert {names[row] for row in found[0]} == {"teapot", "sugar"}
+    assert {names[row] for row in found[1]} == {"stove", "lamp"}
 
 
 def test_the_ancestor_is_not_opened_before_it_is_needed(models, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from model.demand import Demand
-from model.purchases import LogRecord
+from model.metadata import file_names
+from model.products import Products, columns_of
+from model.purchases import LogRecord, Product
 from model.snapshot import SnapshotRefused, version_number
-from serving import live_models
+from serving import live_model, live_models
 from serving.live_model import open_model, tie
 from tests.unit.small_shop import (
     NOW_S,
@@ -63,6 +66,7 @@ def test_a_newer_model_takes_over(shop):
     assert shop.ask("c-1").model_version == newer.version
     assert metric(shop, "model_version") == 2
     assert metric(shop, "vocabulary_products") == len(shop.models.live[""].numbers)
+    assert [metric(shop, "index_recall_ratio", kind=whom) for whom in ("customers", "products")] == [1, 1]
 
 
 def test_answers_go_on_from_the_old_model_until_the_new_one_is_there(shop, monkeypatch):
@@ -109,13 +113,11 @@ def test_a_model_with_a_wrong_checksum_is_refused_and_the_old_one_stays(shop, lo
     assert (said["log_level"], said["version"], said["serving"]) == ("error", newer.version, old.version)
 
 
-def resigned(shop, version, change):
-    """The announcement of a version whose metadata were changed, by somebody who signs what he changed."""
+def resigned(shop, version, what, change):
+    """The announcement of a version of which a file was changed, by somebody who signs what he changed."""
     folder = shop.folder / "models" / version
-    (file,) = folder.glob("recommendations_metadata*")
-    metadata = json.loads(file.read_bytes())
-    change(metadata)
-    file.write_bytes(json.dumps(metadata).encode())
+    file = folder / file_names(version)[what]
+    change(file)
     manifest = json.loads((folder / "manifest.json").read_bytes())
     content = file.read_bytes()
     manifest["files"][file.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -123,32 +125,38 @@ def resigned(shop, version, change):
     return announcement(shop.folder, version_number(version))
 
 
-def swap_answers(metadata):
+def swap_answers(file):
+    metadata = json.loads(file.read_bytes())
     for test in metadata["self_test"]:
         test["expected"] = [row + 10_000 for row in test["expected"]]
+    file.write_bytes(json.dumps(metadata).encode())
 
 
-def swap_two_names(metadata):
-    products = metadata["products"]
-    products["product_ids"][0] = products["product_ids"][1]
-    products["brand_ids"][0] = products["brand_ids"][1]
+def name_one_twice(file):
+    products = Products.read(file)
+    names = [Product(*products.names(slice(None))[row]) for row in (0, 0, 0, *range(2, len(products)))]
+    columns_of(names, np.arange(1, len(names)), np.zeros(len(names), np.uint32)).write(file)
 
 
-@pytest.mark.parametrize("change", [swap_answers, swap_two_names])
-def test_a_model_that_fails_its_self_test_is_refused(shop, change):
+@pytest.mark.parametrize(("what", "change"), [("metadata", swap_answers), ("products", name_one_twice)])
+def test_a_model_that_fails_its_self_test_is_refused(shop, what, change):
     old, newer = shop.models.live[""], announcement(shop.folder, 2)
 
-    shop.serve(resigned(shop, newer.version, change))
+    shop.serve(resigned(shop, newer.version, what, change))
 
     assert shop.models.live[""] is old
     assert metric(shop, "model_refused_total", reason="self_test") == 1
 
 
+def reverse_numbers(file):
+    products = Products.read(file)
+    replace(products, numbers=products.numbers[::-1]).write(file)
+
+
 def test_numbers_that_mean_other_products_here_are_not_believed(shop):
     newer = announcement(shop.folder, 2)
-    announced = resigned(shop, newer.version, lambda metadata: metadata["products"]["numbers"].reverse())
 
-    shop.serve(announced)
+    shop.serve(resigned(shop, newer.version, "products", reverse_numbers))
     shop.buy("ada", "tea")
 
     assert shop.models.live[""].version == newer.version
@@ -301,9 +309,9 @@ def test_a_model_from_another_database_is_tied_by_names(shop, tmp_path):
     answer = other.ask("ada", k=4)
 
     assert set(other.ids(answer)) == {"stove", "lamp", "mat", "axe"}
-    assert other.product(other.models.live[""].numbers[0]).product_id == "".join(
-        other.models.live[""].snapshot.metadata.products.product_ids[:1]
-    )
+    assert [("", other.product(other.models.live[""].numbers[0]).product_id)] == other.models.live[
+        ""
+    ].snapshot.products().names(slice(1))
     other.store.close()
 
 
@@ -313,8 +321,8 @@ def test_products_that_this_worker_never_saw_are_taken_up(shop, tmp_path):
 
     model = tie(opened, store, Demand())
 
-    names = [store.products()[number].product_id for number in model.numbers]
-    assert names == opened.snapshot.metadata.products.product_ids
+    names = [store.products()[number][:2] for number in model.numbers]
+    assert names == opened.products.names(slice(None))
     assert sorted(model.numbers) == list(range(1, len(names) + 1))
     store.close()
 
@@ -368,10 +376,11 @@ def test_whatever_goes_wrong_while_a_model_opens_is_a_refusal(shop, monkeypatch)
 
 def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatch):
     def fails(*_):
+        yield
         raise IndexError
 
     old = shop.models.live[""]
-    monkeypatch.setattr(live_models, "tie", fails)
+    monkeypatch.setattr(live_models, "tie_in_steps", fails)
 
     shop.serve(announcement(shop.folder, 2))
 
@@ -379,12 +388,60 @@ def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatc
     assert metric(shop, "model_refused_total", reason="unreadable") == 1
 
 
+def test_answers_go_on_while_a_large_model_is_tied(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)  # as many steps as products
+    monkeypatch.setattr(live_models, "_TYING_S", 0.0)  # and one in a turn
+    newer, answered = announcement(shop.folder, 2), []
+
+    shop.models.announced("", newer)
+    while shop.models.opening:
+        shop.models.turn()
+        answered.append(shop.ask("c-1").model_version)
+
+    first, second = dict.fromkeys(answered)
+    assert (first[:3], second) == ("v1-", newer.version)
+    assert answered.count(first) > len(shop.models.live[""].numbers)
+
+
+def test_a_product_withdrawn_while_a_model_is_tied_is_not_offered_by_it(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)
+    monkeypatch.setattr(live_models, "_TYING_S", 0.0)
+    newer = announcement(shop.folder, 2)
+    shop.buy("ada", "tea")
+    shop.models.announced("", newer)
+    while shop.models._tying is None:
+        shop.models.turn()
+    for _ in range(len(shop.models.live[""].numbers) - 1):
+        shop.models.turn()
+
+    shop.put_in_catalogue(Product("", "teapot", withdrawn=True))
+    shop.settle()
+
+    assert shop.models.live[""].version == newer.version
+    assert "teapot" not in shop.ids(shop.ask("ada", k=20))
+
+
+def test_biases_of_a_large_model_are_brought_up_to_date_over_several_turns(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_REWRITTEN_TOGETHER", 5)
+    shop.serve(announcement(shop.folder, 2))
+    shop.buy("ada", "tea")
+    for _ in range(5):
+        shop.models.turn()
+    model = shop.models.live[""]
+    scoring = model.snapshot.metadata.ranking.scoring
+    expected = shop.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
+
+    np.testing.assert_allclose(model.snapshot.index.bias, expected, rtol=1e-6)
+
+
 def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
     opened = open_model(shop.folder / "models", versions(shop)[0])
-    opened.snapshot.metadata.products.product_ids[1] = opened.snapshot.metadata.products.product_ids[0]
+    numbers = opened.products.numbers.astype(np.int64)
+    numbers[1] = numbers[0]
+    twice = replace(opened, products=columns_of(shop.store.products(), numbers, np.zeros(100, np.uint32)))
 
     with pytest.raises(SnapshotRefused, match="twice"):
-        tie(opened, shop.store, shop.models.demand)
+        tie(twice, shop.store, shop.models.demand)
 
 
 @pytest.mark.parametrize("full", [True, False])

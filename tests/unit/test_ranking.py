@@ -147,7 +147,7 @@ def test_no_requests_give_no_answers(index):
 
 
 def test_similar_products_are_ranked_by_the_same_function(outputs):
-    similar = SimilarItems(outputs, np.zeros_like(outputs))
+    similar = SimilarItems.build(outputs, np.zeros_like(outputs))
     (answer,) = rank(similar, similar.direction(np.array([6]))[None, :], [10], [np.array([6])])
 
     assert len(answer.rows) == 10
@@ -157,14 +157,18 @@ def test_similar_products_are_ranked_by_the_same_function(outputs):
 def test_the_reasons_are_the_purchases_that_contribute_most():
     vectors = np.array([[1, 0], [0, 1], [0, 2], [-1, -1]], np.float32)
     outputs = np.array([[3, 0.1], [0, 5], [-1, 0]], np.float32)
-    reasons = because(vectors, outputs, of_rows([0, 1, 2, 3], []), [np.array([0, 1, 2]), np.array([0])])
+    reasons = because(vectors, outputs.__getitem__, of_rows([0, 1, 2, 3], []), [np.array([0, 1, 2]), np.array([0])])
 
     assert reasons == [[[0, 2], [2, 1], [3]], [[]]]
 
 
+def same_output(rows):
+    return np.ones((len(rows), 1), np.float32)
+
+
 def test_a_recent_purchase_is_a_better_reason_than_an_old_one():
     vectors = np.array([[1.0], [1.1]], np.float32)
-    reasons = because(vectors, np.ones((1, 1), np.float32), of_rows([0, 1], weights=[1, 0.5]), [np.array([0])], most=1)
+    reasons = because(vectors, same_output, of_rows([0, 1], weights=[1, 0.5]), [np.array([0])], most=1)
 
     assert reasons == [[[0]]]
 
@@ -173,7 +177,7 @@ def test_the_reasons_of_a_great_buyer_come_from_the_weightiest_purchases():
     vectors = np.ones((2000, 1), np.float32)
     vectors[1999] = 1e9  # the greatest contribution, but the lightest weight
     weights = np.linspace(1, 0.5, 2000)
-    (reasons,) = because(vectors, np.ones((1, 1), np.float32), of_rows(range(2000), weights=weights), [np.array([0])])
+    (reasons,) = because(vectors, same_output, of_rows(range(2000), weights=weights), [np.array([0])])
 
     assert reasons == [[0, 1]]
 

@@ -325,7 +325,7 @@ class Broken:
 def break_model(shop: SmallShop, fails):
     model = shop.models.live[""]
     object.__setattr__(model.snapshot, "index", Broken(model.snapshot.index, fails))
-    model.similar = Broken(model.similar, fails)
+    object.__setattr__(model.snapshot, "similar", Broken(model.similar, fails))
     return model
 
 

@@ -79,7 +79,7 @@ def contender(folder):
         version=metadata.version,
         vectors=np.asarray(snapshot.vectors),
         index=snapshot.index,
-        number_of_row=np.array(metadata.products.numbers),
+        number_of_row=snapshot.products().numbers.astype(np.int64),
         ranking=metadata.ranking,
         votes=snapshot.votes,
         centre=np.array(metadata.centre, np.float32),

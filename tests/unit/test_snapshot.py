@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from model.training import silent
 from tests.unit.learnt import contents, recipe
 
 STAMP = "20261124T101500Z"
-FILES = ["model", "index", "vectors", "votes", "metadata", "learnt"]
+FILES = ["model", "index", "similar", "vectors", "products", "votes", "metadata", "learnt"]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,9 @@ def test_the_files_are_called_as_the_documentation_says(written):
     assert {file.name for file in (models / version).iterdir()} == {
         f"item2vec_{version}.model",
         f"faiss_index_{version}.index",
+        f"similar_index_{version}.index",
         f"item_vectors_{version}.npy",
+        f"products_{version}.npz",
         f"recommendations_metadata_{version}.json",
         f"product_votes_{version}.npz",
         f"learnt_lines_{version}.npy",
@@ -166,7 +169,7 @@ def test_a_newer_format_is_refused_as_such_whatever_else_it_holds(written):
         ({"self_test": []}, "self_test"),
         ({"self_test": [{"rows": [99], "expected": [0]}]}, "self_test"),
         ({"self_test": [{"rows": [0], "expected": [5, 4, 3, 99, 98, 97]}]}, "self_test"),
-        ({"products": 5}, "unreadable"),
+        ({"centre": 5}, "unreadable"),
     ],
 )
 def test_metadata_that_do_not_fit_the_rest_are_refused(written, changed, reason):
@@ -176,11 +179,12 @@ def test_metadata_that_do_not_fit_the_rest_are_refused(written, changed, reason)
     assert refusal(models, version) == reason
 
 
-@pytest.mark.parametrize("column", ["brand_ids", "product_ids", "numbers", "counts", "prices"])
+@pytest.mark.parametrize("column", ["id_ends", "brand_of_row", "numbers", "counts", "prices"])
 def test_every_column_of_the_products_must_have_a_row_for_each(written, column, draft):
     models, version, _ = written
-    products = msgspec.to_builtins(draft.metadata.products)
-    change_metadata(models, version, products=products | {column: products[column][:-1]})
+    shortened = replace(draft.products, **{column: getattr(draft.products, column)[:-1]})
+    shortened.write(models / version / file_names(version)["products"])
+    reseal(models, version)
 
     assert refusal(models, version) == "self_test"
 

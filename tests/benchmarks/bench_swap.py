@@ -1,0 +1,197 @@
+"""How long answers stall while a worker takes a model of a million products, and what memory a product costs.
+
+A process does what the worker's loop does between two polls: answer a few requests, take purchases, give the models
+their turn. Reading, checking and tying the new model must not hold it up. Goals: no turn 10 ms longer than without a
+swap; 400 bytes of the worker's own memory for each product. No broker, so that a turn is nothing but ours.
+"""
+
+import argparse
+import gc
+import multiprocessing
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from consumers.announcements import Announcement
+from consumers.announcing import announcement_of
+from consumers.metrics import Metrics
+from model.demand import Demand
+from model.drafting import Learnt, drafted
+from model.item2vec import Item2vec
+from model.metadata import Ranking, read_about, versions
+from model.product_votes import no_votes
+from model.purchases import LogRecord, Purchase
+from model.ranking import Scoring
+from model.reading import read_contents
+from model.snapshot import manifest_digest
+from model.snapshot_writing import write_snapshot
+from model.store import Store
+from model.training import TrainingParameters
+from serving.live_models import LiveModels
+from serving.logs import set_up_logging
+from serving.recommender import Recommender
+from serving.requests import Request
+from tests.benchmarks.large_catalogue import DIMENSION, LargeCatalogue, learn_base
+from tests.benchmarks.setting import introduce, number, scratch, table
+
+_LOG = ("cluster", "purchases", "id", 0)
+_CUSTOMERS = 2000
+_QUIET_S = 5.0
+_AFTER_S = 2.0  # after the swap: the biases are brought up to date in further turns
+_TOGETHER = 4  # requests of a turn
+_STORED_TOGETHER = 50_000
+
+
+class NotLearnt:
+    """In the place of gensim's model, which workers never open."""
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--products", type=int, default=1_000_000)
+    options.add_argument("--swaps", type=int, default=3)
+    chosen = options.parse_args()
+    base = learn_base()
+    introduce(
+        "Taking a model while answering",
+        products=chosen.products,
+        numbers_each=DIMENSION,
+        vectors=f"learnt from {base.source}, each product with near copies",
+        swaps=chosen.swaps,
+    )
+    with scratch() as folder:
+        prepare(folder, base.spread(chosen.products), chosen.swaps + 1)
+        worker = multiprocessing.get_context("spawn").Process(target=work, args=(folder,))
+        worker.start()  # a process of its own: what was needed to prepare is not the worker's memory
+        worker.join()
+
+
+def prepare(folder: Path, shop: LargeCatalogue, count: int) -> None:
+    """A store with all products and some customers, and so many versions of one model."""
+    store = Store(folder / "alsobought.db")
+    store.open_log(*_LOG)
+    names = [f"product-{row:07}" for row in range(len(shop.vectors))]
+    for start in range(0, len(names), _STORED_TOGETHER):
+        store.numbers_of([("", name) for name in names[start : start + _STORED_TOGETHER]])
+    orders = [
+        LogRecord(0, at, Purchase(f"c-{at}", "", 1_760_000_000 + at, tuple(names[row] for row in rows),
+                                  (9.5,) * len(rows), f"e-{at}"))
+        for at, rows in enumerate([np.array([len(names) - 1]), *shop.bought[: _CUSTOMERS - 1]])
+    ]  # fmt: skip
+    store.apply(orders)
+    store.close()
+    contents = read_contents(folder / "alsobought.db")
+    counts = np.ones(len(names), np.int64)
+    learnt = Learnt(
+        item2vec=Item2vec(names, shop.vectors, shop.outputs, counts, NotLearnt()),
+        votes=no_votes(len(names)),
+        ranking=Ranking(scoring=Scoring()),
+        parameters=TrainingParameters(vector_size=DIMENSION),
+        brand_id=None,
+        parent_version=None,
+        parent=None,
+        reason="benchmark",
+        seconds=0.0,
+    )
+    draft = drafted(contents, contents.histories, learnt, 1_760_000_000.0)
+    print(f"index: {draft.index.form}; of similar products: {draft.similar.form}", flush=True)
+    for _ in range(count):
+        write_snapshot(folder / "models", draft, "20261125T000000Z")
+
+
+def work(folder: Path) -> None:
+    """The worker's part."""
+    set_up_logging("console", "error")
+    before = own_memory()
+    store, demand = Store(folder / "alsobought.db"), Demand()
+    store.open_log(*_LOG)
+    histories = read_contents(store.path).histories
+    demand.add(histories.products, histories.times)
+    models = LiveModels(folder / "models", store, demand, Metrics())
+    loop = Loop(store, demand, models, Recommender(store, demand, models))
+    loop.run(lambda: False, 0.2)
+    stored = own_memory()
+    newest, *others = announcements(folder / "models")
+    models.announced("", newest)
+    loop.run(lambda: models.opening > 0, _AFTER_S)
+    loop.run(lambda: False, _QUIET_S)
+    served = own_memory()
+    quiet = loop.run(lambda: False, _QUIET_S)
+    swaps = []
+    for announced in others:
+        models.announced("", announced)
+        swaps.append(loop.run(lambda: models.opening > 0, _AFTER_S))
+    show(quiet, swaps)
+    products = len(store.products()) - 1
+    rows = [
+        ("names, numbers and sales of products", stored[0] - before[0], stored[1] - before[1]),
+        ("the model", served[0] - stored[0], served[1] - stored[1]),
+        ("together", served[0] - before[0], served[1] - before[1]),
+    ]
+    table(("bytes a product", "own memory", "mapped from files"),
+          [(what, number(own / products), number(mapped / products)) for what, own, mapped in rows])  # fmt: skip
+    store.close()
+
+
+def announcements(models: Path) -> list[Announcement]:
+    """Of all versions, newest first."""
+    return [announcement_of(read_about(models, name), manifest_digest(models, name)) for name in versions(models)]
+
+
+def own_memory() -> tuple[int, int]:
+    """Bytes of this process: its own, and of files mapped into it that others may share and the kernel may drop."""
+    gc.collect()
+    memory = psutil.Process().memory_info()
+    return memory.rss - memory.shared, memory.shared
+
+
+@dataclass(slots=True)
+class Loop:
+    """What the worker does again and again."""
+
+    store: Store
+    demand: Demand
+    models: LiveModels
+    recommender: Recommender
+    turns: int = 0
+
+    def run(self, busy: Callable[[], bool], least_s: float) -> NDArray[np.float64]:
+        """Take turns until nothing is `busy`, then for so many seconds; returns (turns, 2): seconds, of a processor."""
+        took = []
+        end_s = time.perf_counter() + least_s
+        while busy() or time.perf_counter() < end_s:
+            if busy():
+                end_s = time.perf_counter() + least_s
+            began, began_cpu = time.perf_counter(), time.thread_time()
+            self._turn()
+            took.append((time.perf_counter() - began, time.thread_time() - began_cpu))
+            time.sleep(0.001)  # the broker's turn
+        return np.array(took)
+
+    def _turn(self) -> None:
+        self.turns += 1
+        asking = [f"c-{(self.turns * _TOGETHER + i) % _CUSTOMERS}" for i in range(_TOGETHER)]
+        self.recommender.answer([Request(profile, k=10) for profile in asking])
+        bought = Purchase(asking[0], "", 1_760_010_000 + self.turns, (f"product-{self.turns % 10_000:07}",), (1.0,),
+                          f"n-{self.turns}")  # fmt: skip
+        applied = self.store.apply([LogRecord(0, self.store.next_offset(0), bought)])
+        self.demand.add(applied.products, applied.times)
+        self.models.turn()
+
+
+def show(quiet: NDArray[np.float64], swaps: list[NDArray[np.float64]]) -> None:
+    """How long turns took, in milliseconds."""
+    rows = []
+    for what, took in [("no swap", quiet), *((f"swap {i}", took) for i, took in enumerate(swaps, 1))]:
+        figures = [number(value) for value in (*np.percentile(took[:, 0] * 1e3, (50, 99, 100)), took[:, 1].max() * 1e3)]
+        rows.append((what, f"{len(took):,}", *figures))
+    table(("", "turns", "p50 ms", "p99 ms", "longest ms", "longest, ms of a processor"), rows)
+
+
+if __name__ == "__main__":
+    main()

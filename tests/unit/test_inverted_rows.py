@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from model.inverted_rows import InvertedRows
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    rng = np.random.default_rng(4)
+    middles = np.repeat(rng.normal(size=(50, 13)), 60, axis=0)
+    return (middles + 0.3 * rng.normal(size=middles.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def built(matrix):
+    return InvertedRows.build(matrix)
+
+
+@pytest.fixture
+def rows(built):
+    """A copy that a test may write to; it reads an eighth of its lists."""
+    copy = built.copy()
+    copy.probes = copy.lists // 8
+    return copy
+
+
+def query(matrix, row):
+    """What points where this row does, with the 1 that the last number is multiplied by."""
+    return np.append(matrix[row, :-1], 1.0)[None].astype(np.float32)
+
+
+def test_rows_are_given_back_in_half_precision(built, matrix):
+    chosen = np.array([2999, 0, 17, 17])
+
+    np.testing.assert_allclose(built.take(chosen), matrix[chosen], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(built.every(), matrix, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(built.last(), matrix[:, -1], rtol=1e-3, atol=1e-3)
+
+
+def test_asking_for_all_rows_reads_every_list(rows, matrix):
+    rows.probes = 1
+    scores, found = rows.search(query(matrix, 5), len(matrix))
+
+    assert sorted(found[0].tolist()) == list(range(len(matrix)))
+    assert (np.diff(scores[0]) <= 0).all()
+
+
+def test_asking_deep_reads_more_lists_than_asking_for_few(rows, matrix):
+    rows.probes = 1
+    exact = np.argsort(-(matrix @ query(matrix, 5)[0]))[:400]
+    found = rows.search(query(matrix, 5), 400)[1][0]
+
+    assert len(set(found) & set(exact)) > 380
+
+
+@pytest.mark.parametrize("probes", [1, 4])
+def test_a_row_far_from_the_query_is_found_as_soon_as_it_is_given_a_great_last_number(rows, matrix, probes):
+    rows.probes = probes
+    far = int(np.argmin(matrix[:, :-1] @ matrix[0, :-1]))
+    rows.set_last(np.array([far]), np.array([500], np.float32))
+
+    assert rows.search(query(matrix, 0), 1)[1].tolist() == [[far]]
+
+
+def test_a_list_whose_great_number_is_gone_is_left_alone_again(rows, matrix):
+    before = rows.search(query(matrix, 0), 50)[1]
+    every, last = np.arange(len(matrix)), rows.last()
+    rows.set_last(every, np.where(every % 60 == 0, 500, last).astype(np.float32))  # one row of each group
+    for _ in range(rows.lists):
+        rows.set_last(every, last)
+
+    np.testing.assert_array_equal(rows.search(query(matrix, 0), 50)[1], before)
+
+
+def test_a_row_of_minus_infinity_is_never_found(rows, matrix):
+    best = rows.search(query(matrix, 0), 30)[1][0]
+    rows.set_last(best, np.full(30, -np.inf, np.float32))
+    scores, found = rows.search(query(matrix, 0), len(matrix))
+
+    assert not set(found[0].tolist()) & set(best.tolist())
+    assert (found[0] >= 0).sum() == len(matrix) - 30
+    assert not np.isnan(scores).any()
+
+
+def test_calibration_reads_no_more_lists_than_it_must(built, matrix):
+    rows = built.copy()
+    recall = rows.calibrate(matrix, np.concatenate([query(matrix, row) for row in range(0, 3000, 10)]))
+
+    assert recall > 0.98
+    assert rows.probes < rows.lists // 8
+
+
+def test_calibration_outlives_writing_and_reading(built, matrix, tmp_path):
+    rows = built.copy()
+    rows.calibrate(matrix, np.concatenate([query(matrix, row) for row in range(0, 3000, 10)]))
+    rows.write(tmp_path / "rows.index")
+    back = InvertedRows.read(tmp_path / "rows.index", 13)
+
+    assert (back.probes, back.lists, len(back)) == (rows.probes, rows.lists, len(rows))
+    np.testing.assert_array_equal(back.search(query(matrix, 9), 20)[1], rows.search(query(matrix, 9), 20)[1])
+
+
+def test_a_file_cut_short_is_an_error_and_no_crash(built, tmp_path):
+    built.write(tmp_path / "rows.index")
+    whole = (tmp_path / "rows.index").read_bytes()
+    (tmp_path / "rows.index").write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(RuntimeError):
+        InvertedRows.read(tmp_path / "rows.index", 13)
