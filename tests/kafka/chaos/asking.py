@@ -1,0 +1,137 @@
+"""Customers who go on asking in the background while a test breaks things, and what became of their requests.
+
+Open loop: a request is sent when it is due, whether or not the ones before it were answered.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Self
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from tests.kafka.brokers import Broker
+from tests.kafka.records import Read
+from tests.kafka.service import ShopTopics
+from tests.kafka.shop_client import is_record, reader_at_end, to_read
+
+_PATIENCE_S = 120.0
+_TURN_S = 0.005
+
+
+class Asking:
+    """A context manager: `per_s` requests a second, of whom `customer` names; at the end all replies are awaited.
+
+    With `allowed_s` each request carries that deadline and the end waits no longer than it. `replies` are the first
+    replies, by the request's number, only where `keep` is set.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: ShopTopics,
+        customer: Callable[[], str],
+        *,
+        per_s: float = 30,
+        allowed_s: float | None = None,
+        body: Mapping[str, object] | None = None,
+        keep: bool = True,
+    ) -> None:
+        self._broker, self._topics, self._customer = broker, topics, customer
+        self.per_s, self._allowed_s, self._body, self._keep = per_s, allowed_s, dict(body or {}), keep
+        self.replies: dict[int, Read] = {}
+        self.sent_at_s: list[float] = []  # monotonic, by number
+        self.answered_at_s: dict[int, float] = {}
+        self.repeated = 0
+        self.refused = 0  # requests that the broker did not take
+        self._ended = threading.Event()
+        self._failed: list[BaseException] = []
+        self._thread = threading.Thread(target=self._ask, name="customers", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        assert not self._failed, f"the customers could not ask: {self._failed[0]!r}"
+
+    @property
+    def sent(self) -> int:
+        return len(self.sent_at_s)
+
+    @property
+    def unanswered(self) -> int:
+        """How many requests that the broker took have no reply."""
+        return self.sent - self.refused - len(self.answered_at_s)
+
+    def latencies_s(self) -> list[float]:
+        """From sending to reading the reply, in the order of sending."""
+        return [self.answered_at_s[number] - self.sent_at_s[number] for number in sorted(self.answered_at_s)]
+
+    def longest_gap_s(self) -> float:
+        """The longest time in which no reply came."""
+        times = sorted(self.answered_at_s.values())
+        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+
+    def answered_since(self, moment_s: float) -> bool:
+        """Whether a request that was sent after this moment (monotonic) has its reply."""
+        return any(self.sent_at_s[number] >= moment_s for number in list(self.answered_at_s)[-100:])
+
+    def _ask(self) -> None:
+        try:
+            self._run()
+        except Exception as problem:  # noqa: BLE001 - told to the test's own thread, whatever it is
+            self._failed.append(problem)
+
+    def _run(self) -> None:
+        reader, _ = reader_at_end(self._broker, self._topics.replies)
+        producer = Producer(self._broker.client_properties | {"partitioner": "murmur2_random", "log_level": 0})
+        began, due = time.monotonic(), 0.0
+        try:
+            while not self._ended.is_set():
+                now = time.monotonic()
+                due += (now - began) * self.per_s
+                began = now
+                for _ in range(int(due)):
+                    self._send(producer)
+                due -= int(due)
+                producer.poll(0)
+                self._take(reader.consume(1000, _TURN_S))
+            give_up = time.monotonic() + (self._allowed_s or _PATIENCE_S)
+            while self.unanswered and time.monotonic() < give_up:
+                producer.poll(0)
+                self._take(reader.consume(1000, 0.1))
+        finally:
+            producer.flush(1)
+            reader.close()
+
+    def _send(self, producer: Producer) -> None:
+        number, profile = self.sent, self._customer()
+        headers = [("kafka_correlationId", b"%d" % number), ("kafka_replyTopic", self._topics.replies.encode())]
+        if self._allowed_s is not None:
+            headers.append(("deadline_ms", b"%d" % (1000 * (time.time() + self._allowed_s))))
+        self.sent_at_s.append(time.monotonic())
+        value = msgspec.json.encode({"profile_id": profile, **self._body})
+        try:
+            producer.produce(self._topics.requests, value, profile.encode(), headers=headers, on_delivery=self._sent)
+        except BufferError:
+            self.refused += 1
+
+    def _sent(self, error: KafkaError | None, _: Message) -> None:
+        self.refused += error is not None
+
+    def _take(self, messages: list[Message]) -> None:
+        now = time.monotonic()
+        for message in messages:
+            if not is_record(message):
+                continue
+            number = int(dict(message.headers() or ())["kafka_correlationId"])
+            if number in self.answered_at_s:
+                self.repeated += 1
+                continue
+            self.answered_at_s[number] = now
+            if self._keep:
+                self.replies[number] = to_read(message)
