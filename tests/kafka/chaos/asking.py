@@ -3,6 +3,7 @@
 Open loop: a request is sent when it is due, whether or not the ones before it were answered.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class Asking:
     def longest_gap_s(self) -> float:
         """The longest time in which no reply came."""
         times = sorted(self.answered_at_s.values())
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
 
     def answered_since(self, moment_s: float) -> bool:
         """Whether a request that was sent after this moment (monotonic) has its reply."""

@@ -25,7 +25,7 @@ def lose_power(database: Path, chance: random.Random) -> int:
         return 0
     written = log.stat().st_size
     kept = min(_synced_bytes(log.read_bytes()[:_WAL_HEADER_BYTES], index.read_bytes()), written)
-    if chance.random() < 0.7:  # noqa: PLR2004
+    if chance.random() < 0.7:
         kept = chance.randint(kept, written)
     with log.open("r+b") as file:
         file.truncate(kept)
