@@ -31,6 +31,10 @@ _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
 _REACHABLE_S = 1.0
 _CLOSE_S = _FLUSH_S + 0.5
+_TOO_SLOW = (
+    "joining the group again, nothing is lost; see what made the turn slow: the disk, another program that locks the "
+    "database, or max.poll.interval.ms in kafka_properties is too short"
+)
 
 
 class Listener(Protocol):
@@ -150,6 +154,9 @@ class Worker:
         elif error.is_out_of_range and mine:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
             self.partitions.place_again(self.consumer, [TopicPartition(error.topic, error.partition)])
+        elif error.is_too_slow:
+            self.metrics.loop_too_slow.inc()
+            log.error("loop_too_slow", error=error.text, action=_TOO_SLOW)
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
         else:

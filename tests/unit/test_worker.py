@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError
 from consumers.clients import BrokerUnavailable
 from consumers.dead_letters import origin_of
 from consumers.embedded import EmbeddedBroker
+from consumers.records import ReadError
 from model.schema import StoreUnavailable
 from tests.unit.worker_world import World
 
@@ -282,6 +283,14 @@ def test_lag_is_told_for_owned_partitions_and_forgotten_with_them(world):
 
     assert world.metric("lag_records", topic="purchases", partition="0") is None
     assert world.metric("rebalances_total", kind="lost") == 1
+
+
+def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
+    code = KafkaError._MAX_POLL_EXCEEDED
+    world.worker._on_error(ReadError("", 0, -1001, code, "_MAX_POLL_EXCEEDED", "exceeded by 472 ms", fatal=False))
+
+    assert world.metric("loop_too_slow_total") == 1
+    assert "loop_too_slow" in capsys.readouterr().out
 
 
 def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):
