@@ -3,9 +3,9 @@
 Open loop: a request is sent when it is due, whether or not the ones before it were answered.
 """
 
-import itertools
 import threading
 import time
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -24,8 +24,8 @@ _TURN_S = 0.005
 class Asking:
     """A context manager: `per_s` requests a second, of whom `customer` names; at the end all replies are awaited.
 
-    With `allowed_s` each request carries that deadline and the end waits no longer than it. `replies` are the first
-    replies, by the request's number, only where `keep` is set.
+    With `allowed_s` each request carries that deadline and the end waits no longer than it. `replies` holds the first
+    reply to each, only where `keep` is set; `longest_gap_s` is the longest time between two replies.
     """
 
     def __init__(
@@ -41,10 +41,13 @@ class Asking:
     ) -> None:
         self._broker, self._topics, self._customer = broker, topics, customer
         self.per_s, self._allowed_s, self._body, self._keep = per_s, allowed_s, dict(body or {}), keep
-        self.replies: dict[int, Read] = {}
-        self.sent_at_s: list[float] = []  # monotonic, by number
-        self.answered_at_s: dict[int, float] = {}
+        self.replies: list[Read] = []
+        self.sent_at_s = array("d")  # monotonic, by number
+        self.latencies_s: list[float] = []  # from sending to reading the reply, in the order of the replies
+        self.last_answer_s = self.longest_gap_s = 0.0
         self.repeated = 0
+        self._answered = bytearray()  # by number
+        self._newest_answered_s = 0.0  # when the newest of the answered requests was sent
         self.refused = 0  # requests that the broker did not take
         self._ended = threading.Event()
         self._failed: list[BaseException] = []
@@ -66,20 +69,11 @@ class Asking:
     @property
     def unanswered(self) -> int:
         """How many requests that the broker took have no reply."""
-        return self.sent - self.refused - len(self.answered_at_s)
-
-    def latencies_s(self) -> list[float]:
-        """From sending to reading the reply, in the order of sending."""
-        return [self.answered_at_s[number] - self.sent_at_s[number] for number in sorted(self.answered_at_s)]
-
-    def longest_gap_s(self) -> float:
-        """The longest time in which no reply came."""
-        times = sorted(self.answered_at_s.values())
-        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
+        return self.sent - self.refused - len(self.latencies_s)
 
     def answered_since(self, moment_s: float) -> bool:
         """Whether a request that was sent after this moment (monotonic) has its reply."""
-        return any(self.sent_at_s[number] >= moment_s for number in list(self.answered_at_s)[-100:])
+        return self._newest_answered_s > moment_s
 
     def _ask(self) -> None:
         try:
@@ -115,6 +109,7 @@ class Asking:
         if self._allowed_s is not None:
             headers.append(("deadline_ms", b"%d" % (1000 * (time.time() + self._allowed_s))))
         self.sent_at_s.append(time.monotonic())
+        self._answered.append(0)
         value = msgspec.json.encode({"profile_id": profile, **self._body})
         try:
             producer.produce(self._topics.requests, value, profile.encode(), headers=headers, on_delivery=self._sent)
@@ -130,9 +125,17 @@ class Asking:
             if not is_record(message):
                 continue
             number = int(dict(message.headers() or ())["kafka_correlationId"])
-            if number in self.answered_at_s:
+            if self._answered[number]:
                 self.repeated += 1
                 continue
-            self.answered_at_s[number] = now
+            self._answered[number] = 1
+            self._note(now, self.sent_at_s[number])
             if self._keep:
-                self.replies[number] = to_read(message)
+                self.replies.append(to_read(message))
+
+    def _note(self, now_s: float, sent_at_s: float) -> None:
+        if self.last_answer_s:
+            self.longest_gap_s = max(self.longest_gap_s, now_s - self.last_answer_s)
+        self.last_answer_s = now_s
+        self.latencies_s.append(now_s - sent_at_s)
+        self._newest_answered_s = max(self._newest_answered_s, sent_at_s)

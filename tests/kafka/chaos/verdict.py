@@ -15,17 +15,25 @@ _CATCH_UP_S = 120.0
 
 def wrong(scenario: Scenario, records: Sequence[Read], database: Path, asking: Asking) -> list[str]:
     """Wait until the file has all purchases; tell how it compares, and return all that is wrong."""
-    eventually(lambda: oracle.positions(database) == oracle.ends(records), "all records are stored", _CATCH_UP_S)
-    stored, expected = oracle.stored(database), oracle.expected(records)
-    differ = [name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name)]
-    answers = wrong_answers(asking.replies.values(), records)
+    sequences = wrong_sequences(scenario, records, database)
+    answers = wrong_answers(asking.replies, records)
     scenario.tell(
-        f"{len(records):,} records, {len(expected) - len(differ):,} of {len(expected):,} sequences as the oracle's",
         f"{len(asking.replies):,} answers of {asking.sent:,} requests checked, {len(answers)} wrong, "
         f"{asking.repeated} given twice",
-        f"slowest answer {max(asking.latencies_s(), default=0):.1f} s, "
-        f"longest time without any {asking.longest_gap_s():.1f} s",
+        f"slowest answer {max(asking.latencies_s, default=0):.1f} s, "
+        f"longest time without any {asking.longest_gap_s:.1f} s",
     )
     lost = [f"{asking.unanswered} requests were not answered"] if asking.unanswered else []
     refused = [f"{asking.refused} requests were refused by the broker"] if asking.refused else []
-    return [f"the sequence of {name} is not the oracle's" for name in differ] + answers + lost + refused
+    return sequences + answers + lost + refused
+
+
+def wrong_sequences(scenario: Scenario, records: Sequence[Read], database: Path) -> list[str]:
+    """The same of the sequences alone."""
+    eventually(lambda: oracle.positions(database) == oracle.ends(records), "all records are stored", _CATCH_UP_S)
+    stored, expected = oracle.stored(database), oracle.expected(records)
+    differ = [name for name in stored.keys() | expected.keys() if stored.get(name) != expected.get(name)]
+    scenario.tell(
+        f"{len(records):,} records, {len(expected) - len(differ):,} of {len(expected):,} sequences as they must be"
+    )
+    return [f"the sequence of {name} is not the oracle's" for name in differ]
