@@ -5,12 +5,11 @@ who want to be forgotten and, where asked for, records that cannot be read.
 """
 
 import random
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
+from tests.kafka.background import Background
 from tests.kafka.brokers import Broker
 from tests.kafka.records import Record, purchase, tombstone
 from tests.kafka.shop_client import ShopClient
@@ -80,7 +79,7 @@ def two_interests(customers: int) -> list[Record]:
     return records
 
 
-class Selling:
+class Selling(Background):
     """A context manager: purchases go to the topic from another thread until it ends, `per_s` a second.
 
     It waits for the broker after every few of them; `sold` is how many are in the topic.
@@ -96,35 +95,21 @@ class Selling:
         poison: bool = False,
         per_s: int = 2000,
     ) -> None:
+        super().__init__("the shop")
         self._broker, self._topic, self._per_s = broker, topic, per_s
         self._records = purchases(10**9, seed=seed, crowd=crowd, poison=poison)
         self._crowd, self._asked = crowd, random.Random(seed)
         self.sold = 0
-        self._ended = threading.Event()
-        self._failed: list[BaseException] = []
-        self._thread = threading.Thread(target=self._sell, name="shop", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        assert not self._failed, f"the shop could not sell: {self._failed[0]}"
 
     def somebody(self) -> str:
         """One of those who buy, or bought not long ago; for one other thread."""
         earlier = self._asked.randrange(self._crowd.stay or 1)
         return self._crowd.somebody(self._asked, max(self.sold - earlier, 0))
 
-    def _sell(self) -> None:
+    def work(self) -> None:
         began = time.monotonic()
-        try:
-            with ShopClient(self._broker) as client:
-                while not self._ended.wait(_REST_S):
-                    due = min(int((time.monotonic() - began) * self._per_s) - self.sold, self._per_s)
-                    client.send(self._topic, *(next(self._records) for _ in range(due)))
-                    self.sold += due
-        except Exception as problem:  # noqa: BLE001 - told to the test's own thread, whatever it is
-            self._failed.append(problem)
+        with ShopClient(self._broker) as client:
+            while not self.ended.wait(_REST_S):
+                due = min(int((time.monotonic() - began) * self._per_s) - self.sold, self._per_s)
+                client.send(self._topic, *(next(self._records) for _ in range(due)))
+                self.sold += due

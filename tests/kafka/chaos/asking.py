@@ -3,15 +3,14 @@
 Open loop: a request is sent when it is due, whether or not the ones before it were answered.
 """
 
-import threading
 import time
 from array import array
 from collections.abc import Callable, Mapping
-from typing import Self
 
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
+from tests.kafka.background import Background
 from tests.kafka.brokers import Broker
 from tests.kafka.records import Read
 from tests.kafka.service import ShopTopics
@@ -19,12 +18,13 @@ from tests.kafka.shop_client import is_record, reader_at_end, to_read
 
 _PATIENCE_S = 120.0
 _TURN_S = 0.005
+_LATE_S = 3.0  # how much after its deadline a reply may still come, to be counted
 
 
-class Asking:
+class Asking(Background):
     """A context manager: `per_s` requests a second, of whom `customer` names; at the end all replies are awaited.
 
-    With `allowed_s` each request carries that deadline and the end waits no longer than it. `replies` holds the first
+    With `allowed_s` each request carries that deadline and the end waits little longer. `replies` holds the first
     reply to each, only where `keep` is set; `longest_gap_s` is the longest time between two replies.
     """
 
@@ -39,6 +39,7 @@ class Asking:
         body: Mapping[str, object] | None = None,
         keep: bool = True,
     ) -> None:
+        super().__init__("those who ask")
         self._broker, self._topics, self._customer = broker, topics, customer
         self.per_s, self._allowed_s, self._body, self._keep = per_s, allowed_s, dict(body or {}), keep
         self.replies: list[Read] = []
@@ -49,18 +50,6 @@ class Asking:
         self._answered = bytearray()  # by number
         self._newest_answered_s = 0.0  # when the newest of the answered requests was sent
         self.refused = 0  # requests that the broker did not take
-        self._ended = threading.Event()
-        self._failed: list[BaseException] = []
-        self._thread = threading.Thread(target=self._ask, name="customers", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        assert not self._failed, f"the customers could not ask: {self._failed[0]!r}"
 
     @property
     def sent(self) -> int:
@@ -75,18 +64,12 @@ class Asking:
         """Whether a request that was sent after this moment (monotonic) has its reply."""
         return self._newest_answered_s > moment_s
 
-    def _ask(self) -> None:
-        try:
-            self._run()
-        except Exception as problem:  # noqa: BLE001 - told to the test's own thread, whatever it is
-            self._failed.append(problem)
-
-    def _run(self) -> None:
+    def work(self) -> None:
         reader, _ = reader_at_end(self._broker, self._topics.replies)
         producer = Producer(self._broker.client_properties | {"partitioner": "murmur2_random", "log_level": 0})
         began, due = time.monotonic(), 0.0
         try:
-            while not self._ended.is_set():
+            while not self.ended.is_set():
                 now = time.monotonic()
                 due += (now - began) * self.per_s
                 began = now
@@ -95,7 +78,7 @@ class Asking:
                 due -= int(due)
                 producer.poll(0)
                 self._take(reader.consume(1000, _TURN_S))
-            give_up = time.monotonic() + (self._allowed_s or _PATIENCE_S)
+            give_up = time.monotonic() + (_PATIENCE_S if self._allowed_s is None else self._allowed_s + _LATE_S)
             while self.unanswered and time.monotonic() < give_up:
                 producer.poll(0)
                 self._take(reader.consume(1000, 0.1))

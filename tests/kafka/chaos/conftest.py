@@ -1,7 +1,7 @@
 """What the tests of chaos share: how long each may go on, what decides by chance, and the line that says what it found.
 
 `--chaos-minutes` is for all that were chosen, each has a share of it by the weight in its marker; without it each goes
-on only as long as its marker says is the least.
+on only as long as its marker says is the least, and is left out where that is nothing.
 """
 
 import random
@@ -35,10 +35,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """The time and the chance that this test has; what it tells is shown at the end of the run."""
     config, marker = request.config, request.node.get_closest_marker("chaos")
-    seed = config.getoption("--chaos-seed")
-    name = request.node.name.removeprefix("test_").replace("_", " ")
+    seed: int = config.getoption("--chaos-seed")
+    name: str = request.node.name.removeprefix("test_").replace("_", " ")
     chance = random.Random(f"{seed} {request.node.originalname}")
-    scenario = Scenario(_seconds(config, request.session.items, marker), chance)
+    seconds = _seconds(config, request.session.items, marker)
+    if not seconds:
+        pytest.skip("takes its time: give --chaos-minutes")
+    scenario = Scenario(seconds, chance)
     yield scenario
     told = "; ".join(scenario.told) or "nothing was found out"
     config.stash.setdefault(FOUND, []).append(f"chaos, seed {seed}: {name}: {told}")

@@ -53,7 +53,7 @@ def settled(figures: VitalFigures, *names: str) -> list[str]:
     return ["{}: {:.0f}, then {:.0f}".format(DRAWN[name], *figures.thirds(name)) for name in names]
 
 
-@pytest.mark.chaos(weight=5, least_s=10)
+@pytest.mark.chaos(weight=5, least_s=0)
 def test_long_and_steady(scenario: Scenario, broker, tmp_path):
     settings = SETTINGS | {"train_max_wait_s": str(min(60.0, scenario.seconds / 4))}
     with running_shop(broker, tmp_path, role="both", **settings) as shop:
