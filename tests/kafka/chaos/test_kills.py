@@ -98,9 +98,9 @@ def kill_trainer_while_it_writes(service, chance: random.Random) -> bool:
 @pytest.mark.chaos(weight=2, least_s=1)
 def test_the_trainer_killed_while_it_writes(scenario: Scenario, broker, shop_topics, start_service):
     topics, chance = shop_topics(), scenario.chance
-    service = start_service(topics, **SETTINGS | {"train_min_new_events": "200", "keep_versions": "100"})
+    service = start_service(topics, **SETTINGS | {"train_min_new_events": "100", "keep_versions": "1000"})
     models, halves, kills = service.data_dir / "models", 0, 0
-    with load.Selling(broker, topics.purchases, seed=chance.randrange(10**6), crowd=CROWD, per_s=400):
+    with load.Selling(broker, topics.purchases, seed=chance.randrange(10**6), crowd=CROWD, per_s=60):
         for _ in scenario.rounds():
             halves += kill_trainer_while_it_writes(service, chance)
             kills += 1
