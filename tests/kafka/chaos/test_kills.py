@@ -33,7 +33,9 @@ SETTINGS = {
 }
 
 
-def wait_for_a_model(service) -> None:
+def sell_and_learn(shop, topics, service, count: int) -> None:
+    """A beginning: so many purchases, and a model learnt from them. While they pour in the trainer would wait."""
+    shop.send(topics.purchases, *load.purchases(count, seed=1, crowd=CROWD))
     eventually(lambda: service.metric("alsobought_model_version") > 0, "a model answers", 120)
 
 
@@ -54,11 +56,11 @@ def test_killed_at_any_moment(scenario: Scenario, broker, shop_topics, start_ser
     blows: dict[str, int] = dict.fromkeys(("worker", "both", "power"), 0)
     recoveries_s: list[float] = []
     lost_bytes: list[int] = []
+    sell_and_learn(shop, topics, service, 1500)
     with (
-        load.Selling(broker, topics.purchases, seed=chance.randrange(10**6), crowd=CROWD, per_s=400) as selling,
+        load.Selling(broker, topics.purchases, seed=chance.randrange(2, 10**6), crowd=CROWD, per_s=400) as selling,
         Asking(broker, topics, selling.somebody) as asking,
     ):
-        wait_for_a_model(service)
         for _ in scenario.rounds(least=3):
             how = chance.choice(list(blows))
             service.run_for(min(chance.expovariate(1.0), 5.0))
@@ -96,11 +98,12 @@ def kill_trainer_while_it_writes(service, chance: random.Random) -> bool:
 
 
 @pytest.mark.chaos(weight=2, least_s=1)
-def test_the_trainer_killed_while_it_writes(scenario: Scenario, broker, shop_topics, start_service):
+def test_the_trainer_killed_while_it_writes(scenario: Scenario, broker, shop_topics, start_service, shop):
     topics, chance = shop_topics(), scenario.chance
     service = start_service(topics, **SETTINGS | {"train_min_new_events": "100", "keep_versions": "1000"})
     models, halves, kills = service.data_dir / "models", 0, 0
-    with load.Selling(broker, topics.purchases, seed=chance.randrange(10**6), crowd=CROWD, per_s=60):
+    sell_and_learn(shop, topics, service, 6000)
+    with load.Selling(broker, topics.purchases, seed=chance.randrange(2, 10**6), crowd=CROWD, per_s=60):
         for _ in scenario.rounds():
             halves += kill_trainer_while_it_writes(service, chance)
             kills += 1
