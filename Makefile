@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types imports format docs fuzz bench audit lock clean
+.PHONY: help demo test check lint types imports format docs fuzz bench chaos soak audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,12 @@ fuzz: $(VENV)/.dev ## search for input that breaks a decoder or HTTP, led by cov
 
 bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+chaos: $(VENV)/.dev ## kills, lost brokers, rebalances, overload and a soak, on Java brokers (MINUTES=10 in all, ARGS)
+	@$(BIN)/python -m pytest tests/kafka/chaos --broker=java --require-brokers --chaos-minutes=$(or $(MINUTES),10) $(ARGS)
+
+soak: ## the soak alone, for an hour (MINUTES=60)
+	@$(MAKE) --no-print-directory chaos MINUTES=$(or $(MINUTES),60) ARGS="-k long_and_steady $(ARGS)"
 
 audit: ## look the locked dependencies up among the known vulnerabilities; says so where it can not
 	@$(PYTHON) .ci/audit requirements.lock requirements-dev.lock

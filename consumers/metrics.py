@@ -138,6 +138,10 @@ class Metrics:
         self._gauge(
             "loop_heartbeat_age_seconds", "Seconds since the loop last took a turn; it grows when the loop hangs."
         ).set_function(self.heartbeat.age_s)
+        self.loop_too_slow = self._counter(
+            "loop_too_slow_total",
+            "Turns of the loop that took longer than max.poll.interval.ms, so that Kafka gave its partitions away.",
+        )
 
     def _declare_answers(self) -> None:
         self.answers = Labelled(

@@ -48,6 +48,11 @@ class ReadError(NamedTuple):
         """The broker has no record at the offset that was to be read."""
         return self.code == KafkaError._AUTO_OFFSET_RESET
 
+    @property
+    def is_too_slow(self) -> bool:
+        """The last turn took longer than max.poll.interval.ms: the group gave the partitions away."""
+        return self.code == KafkaError._MAX_POLL_EXCEEDED
+
 
 def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadError]]:
     """Records and errors of a batch, each in the order they came."""

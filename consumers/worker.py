@@ -2,7 +2,7 @@
 
 Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its
 offset is stored. A purchase read before a request is therefore always in its answer. Commits to Kafka follow and only
-feed lag tools, but for requests: these are committed once their replies are delivered.
+feed lag tools, but for requests: these are committed once their replies are delivered (`answering.py`).
 """
 
 import threading
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
-from consumers.clients import BrokerUnavailable, produce
-from consumers.dead_letters import DeadLetter, DeadLetters, bury
-from consumers.deliveries import Deliveries
+from consumers.answering import Answering, Responder
+from consumers.clients import BrokerUnavailable
+from consumers.dead_letters import DeadLetters
 from consumers.events import PurchaseDecoder
 from consumers.ingest import Ingest, Judge
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
-from consumers.records import ReadError, Record, sorted_out
+from consumers.records import ReadError, sorted_out
 from model.store import Applied, Store
 
 log = structlog.get_logger(__name__)
@@ -31,25 +31,10 @@ _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
 _REACHABLE_S = 1.0
 _CLOSE_S = _FLUSH_S + 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A record for a reply topic. `partition` -1 leaves it to the key."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes
-    headers: list[tuple[str, bytes]]
-
-
-class Responder(Protocol):
-    """Answers a batch of requests: a reply or a dead letter each, nothing for one that is too late."""
-
-    def respond(self, records: Sequence[Record]) -> Sequence[Reply | DeadLetter]:
-        """Answer all of them; must not raise for what a request says."""
-        ...
+_TOO_SLOW = (
+    "joining the group again, nothing is lost; see what made the turn slow: the disk, another program that locks the "
+    "database, or max.poll.interval.ms in kafka_properties is too short"
+)
 
 
 class Listener(Protocol):
@@ -79,18 +64,27 @@ class Worker:
     judge: Judge | None = None
     ingest_batch: int = 2000
     request_batch: int = 256
-    deliveries: Deliveries = field(default_factory=Deliveries)
+    answering: Answering | None = field(init=False)
     _next_chores: float = 0.0
     _next_topic_check: float = 0.0
     _leave_by_s: float | None = None
-    _failed_replies: int = 0
     _ingest: Ingest = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the ingest together."""
+        """Put the two halves together: ingest, and answering where there is a responder."""
         self._ingest = Ingest(
             self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied, self.judge
         )
+        self.answering = None
+        if self.responder is not None:
+            self.answering = Answering(
+                self.responder,
+                self.producer,
+                self.dead_letters,
+                self.metrics,
+                self.partitions.answerable,
+                self.request_batch,
+            )
 
     def _applied(self, applied: Applied) -> None:
         self.on_applied(applied)
@@ -128,8 +122,9 @@ class Worker:
                 self.partitions.reached(self.consumer, partition, self.store.next_offset(partition))
         for error in errors:  # after what was read before them: they may send a partition elsewhere
             self._on_error(error)
-        for at in range(0, len(requests), self.request_batch):
-            self._answer(requests[at : at + self.request_batch])
+        if self.answering is not None:
+            self.answering.take_up(requests)
+            self.answering.turn()
         self.producer.poll(0)
         for listener in self.listeners:
             listener.turn()
@@ -138,7 +133,10 @@ class Worker:
 
     def _read(self) -> list[Message]:
         """Wait for one record, then take what is already there, without what a rebalance in between made stale."""
-        first = self.consumer.poll(_POLL_S)
+        busy = self.answering is not None and self.answering.busy
+        if busy and self.answering is not None and self.answering.waiting.full:
+            return []
+        first = self.consumer.poll(0 if busy else _POLL_S)
         if first is None:
             return []
         placements = self.partitions.placements
@@ -156,47 +154,15 @@ class Worker:
         elif error.is_out_of_range and mine:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
             self.partitions.place_again(self.consumer, [TopicPartition(error.topic, error.partition)])
+        elif error.is_too_slow:
+            self.metrics.loop_too_slow.inc()
+            log.error("loop_too_slow", error=error.text, action=_TOO_SLOW)
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
         else:
             log.warning(
                 "kafka_read_error", topic=error.topic, partition=error.partition, code=error.name, error=error.text
             )
-
-    # -- requests
-
-    def _answer(self, records: Sequence[Record]) -> None:
-        assert self.responder is not None, "requests are subscribed to only with a responder"
-        span = self.deliveries.open
-        letters: list[DeadLetter] = []
-        for outgoing in self.responder.respond(records):
-            if isinstance(outgoing, DeadLetter):
-                letters.append(outgoing)
-                continue
-            try:
-                produce(
-                    self.producer,
-                    on_delivery=span.delivered,
-                    topic=outgoing.topic,
-                    partition=outgoing.partition,
-                    key=outgoing.key,
-                    value=outgoing.value,
-                    headers=outgoing.headers,
-                )
-                span.waiting += 1
-            except KafkaException as error:
-                self._refused(outgoing, error)
-        bury(self.dead_letters, letters, self.metrics)
-        for record in records:
-            span.offsets[record.topic, record.partition] = record.offset + 1
-
-    def _refused(self, reply: Reply, error: KafkaException) -> None:
-        """No such partition, or too large: whoever asked waits in vain, and we say so."""
-        reason = error.args[0]
-        if reason.fatal() or reason.code() == KafkaError._FATAL:
-            raise BrokerUnavailable(f"the Kafka client can send no more: {reason.str()}") from error
-        log.warning("reply_refused", topic=reply.topic, error=reason.str())
-        self.deliveries.failed += 1
 
     # -- chores
 
@@ -207,9 +173,8 @@ class Worker:
         self._next_chores = now + _CHORES_S
         self._commit(asynchronous=True)
         self._measure()
-        if self.deliveries.failed > self._failed_replies:
-            log.warning("replies_not_delivered", count=self.deliveries.failed - self._failed_replies)
-            self._failed_replies = self.deliveries.failed
+        if self.answering is not None:
+            self.answering.chores()
         if now >= self._next_topic_check:
             self._next_topic_check = now + _TOPIC_CHECK_S
             self.check_topics()
@@ -219,7 +184,7 @@ class Worker:
                 )
 
     def _commit(self, *, asynchronous: bool) -> None:
-        done = self.deliveries.committable()
+        done = self.answering.committable() if self.answering is not None else {}
         for topic, partition in self.partitions.owned:
             if topic == self.partitions.purchases:
                 done[topic, partition] = self.store.next_offset(partition)
@@ -238,9 +203,10 @@ class Worker:
         self.metrics.partitions_owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
         self.metrics.partitions_restoring.set(len(self.partitions.restoring))
         parts = [TopicPartition(topic, partition) for topic, partition in self.partitions.owned]
+        unanswered = self.answering.waiting.next_offsets() if self.answering is not None else {}
         for part, position in zip(parts, self.consumer.position(parts), strict=True):
             _, high = self.consumer.get_watermark_offsets(part, cached=True)
-            stored = position.offset
+            stored = unanswered.get((part.topic, part.partition), position.offset)
             if part.topic == self.partitions.purchases:
                 stored = max(self.store.next_offset(part.partition), stored)
             if high >= 0 and stored >= 0:
@@ -259,7 +225,8 @@ class Worker:
 
     def _forget(self, parts: list[TopicPartition]) -> None:
         for part in parts:
-            self.deliveries.forget(part.topic, part.partition)
+            if self.answering is not None:
+                self.answering.forget(part.topic, part.partition)
             self.metrics.lag_records.forget(part.topic, part.partition)
 
     def _flush(self) -> int:

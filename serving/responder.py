@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
+from consumers.answering import Reply
 from consumers.dead_letters import DeadLetter
 from consumers.events import InvalidRecord
 from consumers.metrics import Metrics
 from consumers.records import Record
-from consumers.worker import Reply
 from model.purchases import Product
 from serving.addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
 from serving.answers import Answer
@@ -91,6 +91,16 @@ class KafkaResponder:
                 outgoing += self._replies(open_, answers)
         return outgoing
 
+    def deadline_ms(self, record: Record) -> float:
+        """When nobody waits any more, in milliseconds since 1970; infinite when only the body says it.
+
+        It is worked out from what is there undecoded: of a flood most requests are dropped by it.
+        """
+        named = _time_ms(record.header_values().get("deadline_ms", b"")) if record.headers else None
+        if named is not None:
+            return named
+        return math.inf if b"deadline_ms" in (record.value or b"") else self._too_old_ms(record)
+
     # -- in
 
     def _opened(self, record: Record, now_ms: float) -> _Open | Reply | DeadLetter | None:
@@ -119,11 +129,14 @@ class KafkaResponder:
 
     def _deadline_ms(self, record: Record, headers: Mapping[str, bytes], body: Body) -> float:
         """When nobody waits any more, in milliseconds since 1970. What is no time counts as not given."""
-        named = headers.get("deadline_ms", b"")
-        if named.isdigit() and len(named) <= len(str(_NO_TIME_MS)) and int(named) < _NO_TIME_MS:
-            return int(named)
+        named = _time_ms(headers.get("deadline_ms", b""))
+        if named is not None:
+            return named
         if body.deadline_ms is not None and 0 <= body.deadline_ms < _NO_TIME_MS:
             return body.deadline_ms
+        return self._too_old_ms(record)
+
+    def _too_old_ms(self, record: Record) -> float:
         return record.timestamp_ms + self.max_age_ms if record.timestamp_ms > 0 else math.inf
 
     # -- out
@@ -188,6 +201,12 @@ class KafkaResponder:
         if address.nest:
             headers.append((NEST_ERROR, encoded(error)))
         return Reply(address.topic, address.partition, record.key, encoded(body), headers)
+
+
+def _time_ms(header: bytes) -> int | None:
+    if header.isdigit() and len(header) <= len(str(_NO_TIME_MS)) and int(header) < _NO_TIME_MS:
+        return int(header)
+    return None
 
 
 def _misrouted(partition: int) -> InvalidRecord:

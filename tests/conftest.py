@@ -1,6 +1,7 @@
 """Options of the whole suite. They live here because pytest reads this file before it knows which tests it will run."""
 
 import os
+import random
 
 import pytest
 
@@ -18,4 +19,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         default=bool(os.environ.get("CI")),
         help="a kind of broker that cannot be started is an error, not a skip (default: where CI is set)",
+    )
+    group.addoption(
+        "--chaos-minutes",
+        type=float,
+        default=0.0,
+        metavar="MINUTES",
+        help="how long the chosen tests of tests/kafka/chaos may take in all (default: each only as long as it must)",
+    )
+    group.addoption(
+        "--chaos-seed",
+        type=int,
+        default=random.randrange(10**6),
+        metavar="NUMBER",
+        help="what decides by chance in tests/kafka/chaos; a run says its own, to be given again",
     )

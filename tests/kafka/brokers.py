@@ -154,12 +154,12 @@ class GivenBroker(RealBroker):
         pass
 
 
-def eventually(holds: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+def eventually(holds: Callable[[], bool], what: str, timeout_s: float = 10.0, *, every_s: float = 0.05) -> None:
     """Wait until it holds; AssertionError names what did not come true in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def _is_led(admin: AdminClient, topic: str, partitions: int) -> bool:

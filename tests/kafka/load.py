@@ -5,35 +5,61 @@ who want to be forgotten and, where asked for, records that cannot be read.
 """
 
 import random
-import threading
 from collections.abc import Iterator
-from typing import Self
+from dataclasses import dataclass
 
+from tests.kafka.background import Background
 from tests.kafka.brokers import Broker
 from tests.kafka.records import Record, purchase, tombstone
 from tests.kafka.shop_client import ShopClient
 
-PRODUCTS = tuple(f"p-{number}" for number in range(20))
-_REST_S = 0.02
+PRODUCTS_OF_A_TASTE = 20
 _AT_ONCE = 40
 
 
-def purchases(count: int, *, seed: int, customers: int = 60, poison: bool = False) -> Iterator[Record]:
-    """`count` records of c-0 .. c-<customers - 1>."""
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who buys: so many customers at a time, each with one of `tastes`, of 20 products each.
+
+    With `stay` others come after so many records: nobody lives to own everything, however long the shop sells.
+    """
+
+    customers: int = 60
+    tastes: int = 1
+    stay: int | None = None
+
+    def somebody(self, chance: random.Random, number: int) -> str:
+        """The customer of the record of this number."""
+        who = chance.randrange(self.customers)
+        return f"c-{who}" if self.stay is None else f"c-{number // self.stay}-{who}"
+
+    def basket(self, chance: random.Random, customer: str) -> list[str]:
+        """One to three products, all of the customer's taste."""
+        taste = int(customer.rpartition("-")[2]) % self.tastes
+        first = taste * PRODUCTS_OF_A_TASTE
+        products = [f"p-{number}" for number in range(first, first + PRODUCTS_OF_A_TASTE)]
+        return chance.sample(products, chance.randrange(1, 4))
+
+
+SMALL = Crowd()
+
+
+def purchases(count: int, *, seed: int, crowd: Crowd = SMALL, poison: bool = False) -> Iterator[Record]:
+    """`count` records of the crowd's customers."""
     chance = random.Random(seed)
     sent: list[Record] = []
     for number in range(count):
-        customer, dice = f"c-{chance.randrange(customers)}", chance.random()
+        customer, dice = crowd.somebody(chance, number), chance.random()
         if sent and dice < 0.1:  # the producer was not sure and sends the event once more
-            yield chance.choice(sent[-50:])
+            yield chance.choice(sent)
         elif dice < 0.11:
             yield tombstone(customer)
         elif poison and dice < 0.13:
             yield Record(customer.encode(), b"{not json %d" % number)
         else:
             when = f"2026-{chance.randrange(1, 11):02}-{chance.randrange(1, 29):02}T{chance.randrange(24):02}:00:00Z"
-            chosen = chance.sample(PRODUCTS, chance.randrange(1, 4))
-            sent.append(purchase(customer, *chosen, event_id=f"{seed}-{number}", occurred_at=when))
+            chosen = crowd.basket(chance, customer)
+            sent = [*sent[-49:], purchase(customer, *chosen, event_id=f"{seed}-{number}", occurred_at=when)]
             yield sent[-1]
 
 
@@ -52,29 +78,35 @@ def two_interests(customers: int) -> list[Record]:
     return records
 
 
-class Selling:
-    """A context manager: purchases go to the topic from another thread until it ends, some 2,000 a second."""
+class Selling(Background):
+    """A context manager: purchases go to the topic from another thread until it ends, `per_s` a second at most.
 
-    def __init__(self, broker: Broker, topic: str, *, seed: int = 1, poison: bool = False) -> None:
-        self._broker, self._topic = broker, topic
-        self._records = purchases(10**9, seed=seed, poison=poison)
-        self._ended = threading.Event()
-        self._failed: list[BaseException] = []
-        self._thread = threading.Thread(target=self._sell, name="shop", daemon=True)
+    It waits for the broker after every few of them; `sold` is how many are in the topic.
+    """
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        *,
+        seed: int = 1,
+        crowd: Crowd = SMALL,
+        poison: bool = False,
+        per_s: int = 2000,
+    ) -> None:
+        super().__init__("the shop")
+        self._broker, self._topic, self._per_s = broker, topic, per_s
+        self._records = purchases(10**9, seed=seed, crowd=crowd, poison=poison)
+        self._crowd, self._asked = crowd, random.Random(seed)
+        self.sold = 0
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        assert not self._failed, f"the shop could not sell: {self._failed[0]}"
+    def somebody(self) -> str:
+        """One of those who buy, or bought not long ago; for one other thread."""
+        earlier = self._asked.randrange(self._crowd.stay or 1)
+        return self._crowd.somebody(self._asked, max(self.sold - earlier, 0))
 
-    def _sell(self) -> None:
-        try:
-            with ShopClient(self._broker) as client:
-                while not self._ended.wait(_REST_S):
-                    client.send(self._topic, *(next(self._records) for _ in range(_AT_ONCE)))
-        except Exception as problem:  # noqa: BLE001 - told to the test's own thread, whatever it is
-            self._failed.append(problem)
+    def work(self) -> None:
+        with ShopClient(self._broker) as client:
+            while not self.ended.wait(_AT_ONCE / self._per_s):
+                client.send(self._topic, *(next(self._records) for _ in range(_AT_ONCE)))
+                self.sold += _AT_ONCE

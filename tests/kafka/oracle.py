@@ -19,24 +19,29 @@ from tests.kafka.records import Read
 Sequences = dict[str, list[str]]
 
 
-def expected(purchases: Iterable[Read]) -> Sequences:
-    """Every customer's products after these records, which are in order within each partition."""
-    bought: Sequences = defaultdict(list)
-    seen: set[tuple[int, str, str]] = set()
-    for record in purchases:
+class Ledger:
+    """What everybody has bought after the records taken so far, which come in order within each partition."""
+
+    def __init__(self) -> None:
+        self.bought: Sequences = defaultdict(list)
+        self._seen: set[tuple[int, str, str]] = set()
+
+    def take(self, record: Read) -> None:
         if record.value is None:
-            bought.pop((record.key or b"").decode(), None)
+            self.bought.pop((record.key or b"").decode(), None)
         for event in _events(record):
             identity = (record.partition, event.get("brand_id", ""), event["event_id"])
-            if identity not in seen:
-                seen.add(identity)
-                bought[event["profile_id"]] += dict.fromkeys(item["product_id"] for item in event["items"])
-    return {customer: products for customer, products in bought.items() if products}
+            if identity not in self._seen:
+                self._seen.add(identity)
+                self.bought[event["profile_id"]] += dict.fromkeys(item["product_id"] for item in event["items"])
 
 
-def expected_until(purchases: Iterable[Read], partition: int, offset: int) -> Sequences:
-    """What a worker must know of the customers of one partition once it has read this offset."""
-    return expected(read for read in purchases if read.partition == partition and read.offset <= offset)
+def expected(purchases: Iterable[Read]) -> Sequences:
+    """Every customer's products after these records, which are in order within each partition."""
+    ledger = Ledger()
+    for record in purchases:
+        ledger.take(record)
+    return {customer: products for customer, products in ledger.bought.items() if products}
 
 
 def stored(database: Path) -> Sequences:

@@ -136,6 +136,12 @@ class Service:
                 f"the service still runs after {timeout_s} s. Its log ends:\n{self.log_tail()}"
             ) from None
 
+    def run_for(self, seconds: float) -> None:
+        """Let it run for a while; AssertionError with the log's end when it ends by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(seconds)
+            raise AssertionError(f"the service ended with {code}. Its log ends:\n{self.log_tail()}")
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """SIGTERM; the exit code. AssertionError when it has not ended in time."""
         self.process.send_signal(signal.SIGTERM)
@@ -162,6 +168,14 @@ class Service:
                 if os.getsid(process.pid) == self.process.pid != process.pid:
                     found.append(process)
         return found
+
+    def trainer(self) -> psutil.Process | None:
+        """The learning process; None while there is none."""
+        for child in self.children():
+            with contextlib.suppress(psutil.Error):
+                if "--multiprocessing-fork" in child.cmdline():
+                    return child
+        return None
 
     def url(self) -> str:
         """Where it listens ("http://127.0.0.1:port"), once <data_dir>/run.json of this very process says so."""

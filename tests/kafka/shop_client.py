@@ -184,19 +184,14 @@ class _Inbox:
     """All partitions of a reply topic, read from the end they had when this was made."""
 
     def __init__(self, broker: Broker, topic: str) -> None:
-        self.reader = Consumer(broker.client_properties | dict(_READER))
+        self.reader, self._partitions = reader_at_end(broker, topic)
         self.replies: dict[bytes, list[Read]] = defaultdict(list)
-        self._partitions = [TopicPartition(topic, partition) for partition in _partitions(self.reader, topic)]
-        for place in self._partitions:
-            # A number, not OFFSET_END, which would be resolved only some time after the assign.
-            place.offset = self.reader.get_watermark_offsets(place, timeout=TIMEOUT_S, cached=False)[1]
-        self.reader.assign(self._partitions)
 
     def read(self, timeout_s: float) -> None:
         """Take the next record, if one comes in time."""
         message = self.reader.poll(min(timeout_s, 0.2))
-        if message is not None and _is_record(message):
-            self._keep(_read(message))
+        if message is not None and is_record(message):
+            self._keep(to_read(message))
 
     def catch_up(self) -> None:
         """Take every record that is in the topic now."""
@@ -222,6 +217,17 @@ class _Inbox:
             self.replies[correlation].append(reply)
 
 
+def reader_at_end(broker: Broker, topic: str) -> tuple[Consumer, list[TopicPartition]]:
+    """A consumer of what comes to this topic from now on, and where it begins."""
+    reader = Consumer(broker.client_properties | dict(_READER))
+    places = [TopicPartition(topic, partition) for partition in _partitions(reader, topic)]
+    for place in places:
+        # A number, not OFFSET_END, which would be resolved only some time after the assign.
+        place.offset = reader.get_watermark_offsets(place, timeout=TIMEOUT_S, cached=False)[1]
+    reader.assign(places)
+    return reader, places
+
+
 def _partitions(reader: Consumer, topic: str) -> list[int]:
     found = reader.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
     if found.error:
@@ -233,24 +239,26 @@ def _read_to_end(reader: Consumer, open_partitions: set[int]) -> list[Read]:
     deadline, read = time.monotonic() + TIMEOUT_S, []
     while open_partitions:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"partitions {sorted(open_partitions)} not read to their end within {TIMEOUT_S} s")
+            raise TimeoutError(f"partitions {sorted(open_partitions)} not read on for {TIMEOUT_S} s")
         for message in reader.consume(500, 0.2):
-            if _is_record(message):
-                read.append(_read(message))
+            deadline = time.monotonic() + TIMEOUT_S
+            if is_record(message):
+                read.append(to_read(message))
             else:
                 open_partitions.discard(message.partition())
     return read
 
 
-def _is_record(message: Message) -> bool:
-    """False at the end of a partition; KafkaException for any other news."""
+def is_record(message: Message) -> bool:
+    """Whether it is one: False at the end of a partition; KafkaException for any other news."""
     error = message.error()
     if error and error.code() != KafkaError._PARTITION_EOF:
         raise KafkaException(error)
     return error is None
 
 
-def _read(message: Message) -> Read:
+def to_read(message: Message) -> Read:
+    """The record as it lies in its topic."""
     headers: Any = message.headers() or ()  # typed as text by the library, but pairs of text and bytes
     return Read(
         topic=message.topic() or "",

@@ -3,9 +3,7 @@
 What its file then holds is compared with the oracle, which reads the whole topic.
 """
 
-import contextlib
 import random
-import subprocess
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -24,13 +22,6 @@ def wait_until_stored(service, records) -> None:
     eventually(lambda: oracle.positions(service.database) == oracle.ends(records), "all records are stored", 30)
 
 
-def run_for(service, seconds: float) -> None:
-    """Let the service run for a while; it must not end by itself."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        code = service.process.wait(seconds)
-        pytest.fail(f"the service ended with {code}:\n{service.log_tail()}")
-
-
 def committed(broker, group: str, topic: str, partitions: int = 6) -> dict[int, int]:
     """What the group has committed to Kafka, 0 where nothing."""
     reader = Consumer(broker.client_properties | {"group.id": group})
@@ -43,7 +34,7 @@ def committed(broker, group: str, topic: str, partitions: int = 6) -> dict[int, 
 def kill_once_stored(service, before: dict[int, int]) -> dict[int, int]:
     """SIGKILL as soon as the file has moved on from `before`; where it then stands."""
     while oracle.positions(service.database) == before:
-        run_for(service, 0.001)
+        service.run_for(0.001)
     service.kill()
     return oracle.positions(service.database)
 
@@ -88,7 +79,7 @@ def test_killed_again_and_again_under_load(broker, shop_topics, start_service, s
             asked += [shop.request(topics.requests, {"profile_id": f"c-{number}"}, topics.replies) for _ in range(3)]
             if number % 3:  # every third may well die while it starts
                 service.url()
-            run_for(service, chance.uniform(0.1, 0.9))
+            service.run_for(chance.uniform(0.1, 0.9))
             service.kill()
             stood_at.append(sum(oracle.positions(service.database).values()))
             service.start(wait=False)

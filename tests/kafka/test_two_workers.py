@@ -9,6 +9,7 @@ import json
 import pytest
 
 from tests.kafka import load, oracle
+from tests.kafka.answers import wrong_answers
 from tests.kafka.brokers import eventually
 from tests.kafka.shop_client import ShopClient
 
@@ -49,18 +50,6 @@ def ask_all(shop: ShopClient, topics) -> dict[bytes, str]:
     """A request of every customer, correlation id -> profile id; the replies are not waited for."""
     bodies = [{"profile_id": customer, "k": 100} for customer in CUSTOMERS]
     return dict(zip(shop.request_each(topics.requests, bodies, topics.replies), CUSTOMERS, strict=True))
-
-
-def wrong_answers(replies, records) -> list[str]:
-    """What is wrong with these replies, given all purchases; nothing when each is from the whole history it names."""
-    wrong = []
-    for body in (reply.json for reply in replies):
-        mark, customer = body["watermark"], body["profile_id"]
-        owns = set(oracle.expected_until(records, mark["partition"], mark["offset"]).get(customer, ()))
-        offered = {item["product_id"] for item in body["recommendations"]}
-        if owns & offered or body["degraded"] != ("no_model" if owns else "new_customer"):
-            wrong.append(f"{customer} owns {sorted(owns & offered)} of what it was offered ({body['degraded']})")
-    return wrong
 
 
 def answers(shop: ShopClient, topics, asked: dict[bytes, str]) -> list:

@@ -1,16 +1,17 @@
 """From request records to reply records: what is answered, what is an error reply, a dead letter, or dropped."""
 
 import json
+import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
+from consumers.answering import Reply
 from consumers.dead_letters import DeadLetter
 from consumers.events import PurchaseDecoder
 from consumers.records import Record
-from consumers.worker import Reply
 from model.purchases import Product
 from serving.addresses import ReplyTopics
 from serving.requests import RequestRules
@@ -213,10 +214,26 @@ def test_what_comes_too_late_is_dropped_and_counted(shop, responder, headers, fi
     ],
 )
 def test_what_is_in_time_is_answered_whatever_the_clocks_say(shop, responder, headers, fields, timestamp_ms):
-    (reply,) = responder.respond([request(headers=headers, timestamp_ms=timestamp_ms, k=1, **fields)])
+    record = request(headers=headers, timestamp_ms=timestamp_ms, k=1, **fields)
+    (reply,) = responder.respond([record])
 
+    assert responder.deadline_ms(record) >= NOW_MS
     assert len(read(reply)["recommendations"]) == 1
     assert metrics(shop)["alsobought_requests_expired_total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields", "deadline_ms"),
+    [
+        ([("deadline_ms", b"%d" % NOW_MS)], {"deadline_ms": 1}, NOW_MS),
+        ([], {"k": 1}, NOW_MS - 5 + 10_000),
+        ([], {"deadline_ms": NOW_MS}, math.inf),
+    ],
+)
+def test_a_deadline_is_known_before_the_request_is_decoded_unless_only_its_body_names_it(
+    responder, headers, fields, deadline_ms
+):
+    assert responder.deadline_ms(request(headers=headers, **fields)) == deadline_ms
 
 
 def test_a_deadline_that_passes_while_the_batch_is_worked_on_is_kept(shop, responder, clock, monkeypatch):

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError
 from consumers.clients import BrokerUnavailable
 from consumers.dead_letters import origin_of
 from consumers.embedded import EmbeddedBroker
+from consumers.records import ReadError
 from model.schema import StoreUnavailable
 from tests.unit.worker_world import World
 
@@ -97,6 +98,22 @@ def test_a_request_is_answered_from_the_purchases_that_came_before_it(world):
 
     assert world.replies() == [b"300"]
     assert world.committed("requests") == 1
+
+
+def test_more_requests_than_a_micro_batch_holds_are_answered_turn_by_turn_and_committed_as_far(world):
+    world.worker.request_batch = 2
+    world.worker.__post_init__()
+    for _ in range(5):
+        world.send("requests", b"{}")
+    world.begin()
+    world.step_until(lambda: world.responder.asked)
+    answered = len(world.responder.asked)
+    world.producer.flush(5)
+    done = world.worker.answering.committable().get((world.topic("requests"), 0), 0)
+    world.step_until(lambda: len(world.responder.asked) == 5)
+
+    assert [record.offset for record in world.responder.asked] == [0, 1, 2, 3, 4]
+    assert done <= answered < 5
 
 
 def test_requests_wait_until_their_partition_is_restored(world):
@@ -235,13 +252,13 @@ def test_a_failure_while_partitions_are_assigned_stops_the_loop(world, monkeypat
 
 
 def test_a_reply_that_is_refused_at_once_holds_nobody_up(world):
-    world.worker.responder = Nowhere(world.responder)
+    world.worker.answering.responder = Nowhere(world.responder)
     world.send("requests", b"{}")
     world.send("requests", b"{}")
 
     world.run_until(lambda: len(world.responder.asked) == 2)
 
-    assert world.worker.deliveries.failed == 2
+    assert world.worker.answering.deliveries.failed == 2
     assert world.committed("requests") == 2
 
 
@@ -250,6 +267,7 @@ class Nowhere:
 
     def __init__(self, inner):
         self.inner = inner
+        self.deadline_ms = inner.deadline_ms
 
     def respond(self, records):
         return [reply.__class__(reply.topic, 7, None, b"", []) for reply in self.inner.respond(records)]
@@ -265,6 +283,14 @@ def test_lag_is_told_for_owned_partitions_and_forgotten_with_them(world):
 
     assert world.metric("lag_records", topic="purchases", partition="0") is None
     assert world.metric("rebalances_total", kind="lost") == 1
+
+
+def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
+    code = KafkaError._MAX_POLL_EXCEEDED
+    world.worker._on_error(ReadError("", 0, -1001, code, "_MAX_POLL_EXCEEDED", "exceeded by 472 ms", fatal=False))
+
+    assert world.metric("loop_too_slow_total") == 1
+    assert "loop_too_slow" in capsys.readouterr().out
 
 
 def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):

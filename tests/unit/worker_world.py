@@ -1,18 +1,20 @@
 """A worker on an embedded broker, in this process, with a responder that says what it was asked."""
 
 import json
+import math
 import time
 from itertools import count
 
 from confluent_kafka import TopicPartition
 
+from consumers.answering import Reply
 from consumers.clients import KafkaClients
 from consumers.dead_letters import DeadLetters, read_all
 from consumers.embedded import CONSUMER_PROPERTIES
 from consumers.events import PurchaseDecoder
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
-from consumers.worker import Reply, Worker
+from consumers.worker import Worker
 from model.store import Store
 
 TOPICS = {"purchases": 2, "requests": 2, "replies": 1, "dead": 1}
@@ -30,6 +32,9 @@ class Echo:
         self.store = store
         self.replies = replies
         self.asked = []
+
+    def deadline_ms(self, _record):
+        return math.inf
 
     def respond(self, records):
         for record in records:
