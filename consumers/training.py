@@ -18,7 +18,7 @@ from consumers.announcing import Announcer, OnRefused, announced_now, log_refuse
 from consumers.clients import BrokerUnavailable, KafkaClients
 from consumers.decisions import lineage, why_full
 from model.metadata import About, Ranking, SnapshotRefused, file_names, read_about
-from model.reading import read_contents
+from model.reading import make_durable, read_contents
 from model.snapshot import open_snapshot
 from model.snapshot_writing import Draft, write_snapshot
 from model.training import Progress, silent
@@ -133,6 +133,7 @@ def _learnt(
 
     models = settings.models_folder
     contents = read_contents(settings.data_dir / DATABASE)
+    make_durable(settings.data_dir / DATABASE)
     reason = why_full(before.announced, before.abouts)
     if reason is None and before.abouts and is_put_off(settings, before.abouts[0]):
         reason = "how to rank is not calibrated yet"

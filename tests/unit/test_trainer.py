@@ -1,5 +1,7 @@
 """The trainer: learns when it is due, announces what it learnt, and stands what goes wrong."""
 
+import os
+
 import pytest
 from confluent_kafka import KafkaError
 
@@ -13,6 +15,7 @@ from consumers.embedded import EmbeddedBroker
 from consumers.metrics import Metrics
 from consumers.trainer import DATABASE, Trainer, TrainerProcess
 from consumers.training import announcer_of, train_once
+from model import reading
 from model.histories import customer_of_line
 from model.metadata import read_about, versions
 from model.purchases import LogRecord, Purchase
@@ -329,3 +332,15 @@ def test_a_process_that_died_is_started_again_some_seconds_later(settings, monke
     assert pause is not None
     assert metrics.registry.get_sample_value("alsobought_trainer_restarts_total") == 1
     assert process._process.pid != first
+
+
+def test_what_a_model_has_learnt_is_on_the_disk_before_it(settings, shop, monkeypatch):
+    shop(40)
+    log = settings.data_dir / f"{DATABASE}-wal"
+    synced = []
+    monkeypatch.setattr(reading.os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+
+    train_once(settings, announce=False)
+
+    assert synced[:2] == [log.stat().st_ino, (settings.data_dir / DATABASE).stat().st_ino]
+    assert (settings.models_folder / versions(settings.models_folder)[0]).stat().st_ino in synced[2:]
