@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from consumers.announcements import UnreadableAnnouncement, read_announcement
+from consumers.answering import Reply
 from consumers.catalogue import Catalogue
 from consumers.dead_letters import headers_of, original_timestamp_ms
 from consumers.events import PurchaseDecoder
 from consumers.ingest import Ingest
 from consumers.metrics import Metrics
-from consumers.worker import Reply
 from serving import commands_dead_letters
 from serving.addresses import ReplyTopics
 from serving.http import Probes, start_http
