@@ -67,7 +67,6 @@ class Ancestor:
     version: str
     parent: Parent
     load: Callable[[], Item2vec]
-    votes: Callable[[], ProductVotes]
     ranking: Ranking
     learnt: NDArray[np.uint32]  # lines learnt, by customer number
     offsets: Mapping[str, int]  # next offset of each partition
@@ -108,7 +107,6 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
         about.version,
         parent,
         partial(item2vec.load, folder / names["model"]),
-        partial(ProductVotes.read, folder / names["votes"]),
         about.ranking,
         np.load(folder / names["learnt"], allow_pickle=False),
         about.offsets,
@@ -147,12 +145,12 @@ def learn(
     if full_reason is None and ancestor is not None:
         reason = f"{situation.new_lines} new lines"
         model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
-        votes, chosen = ancestor.votes().extended(len(model.keys)), _kept(ancestor.ranking, recipe)
+        chosen = _kept(ancestor.ranking, recipe)
     else:
         ancestor, reason = None, why_full or full_reason or ""
         model = item2vec.train(histories, keys, recipe.parameters, progress)
         chosen = _chosen_ranking(histories, keys, recipe, ranking, progress, now_s=now_s, at_once=at_once)
-        votes = _votes(model, histories, keys, chosen)
+    votes = _votes(model, histories, keys, chosen)
     learnt = Learnt(
         item2vec=model,
         votes=votes,
