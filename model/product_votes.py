@@ -46,6 +46,12 @@ class ProductVotes:
             and not self.weights[0].any()
         )
 
+    def extended(self, items: int) -> "ProductVotes":
+        """The same table for a model that has got further rows behind these: the new ones have no votes yet."""
+        place = np.zeros(items, np.int32)
+        place[: len(self.place)] = self.place
+        return ProductVotes(place, self.rows, self.weights)
+
     def write(self, path: Path) -> None:
         """Write one file that `read` takes."""
         np.savez(path, place=self.place, rows=self.rows, weights=self.weights)

@@ -1,13 +1,16 @@
 """How to rank, as part of a training: calibrated when it is time, carried on, put off for a first model."""
 
+import numpy as np
 import pytest
 
+from model import learning
 from model.blend import Weights
 from model.learning import learn, newest_ancestor
 from model.metadata import CalibrationReport, Ranking, versions
 from model.purchases import Product
 from model.ranking import Scoring
 from model.reading import Contents, Watermark
+from model.snapshot import open_snapshot
 from model.snapshot_writing import write_snapshot
 from model.splits import Cut
 from model.training import Limits, TrainingParameters, silent
@@ -92,6 +95,16 @@ def test_an_increment_keeps_how_to_rank_and_has_the_votes_of_all_purchases(tmp_p
 
     assert (draft.metadata.kind, draft.metadata.ranking) == ("increment", RANKING)
     assert draft.votes.weights.sum() == pytest.approx(full.votes.weights.sum(), rel=1e-5)
+    assert draft.votes.is_sound(len(draft.index))
+
+
+def test_an_increment_of_a_large_catalogue_keeps_the_votes(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "_QUICK_VOTES", 50)
+    version, _ = write_snapshot(tmp_path, learnt(shop(), ranking=RANKING), "20261124T101500Z")
+
+    draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, [version], None))
+
+    assert np.array_equal(draft.votes.weights, open_snapshot(tmp_path, version).votes.weights)
     assert draft.votes.is_sound(len(draft.index))
 
 

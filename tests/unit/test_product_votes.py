@@ -60,6 +60,14 @@ def test_the_table_is_read_back_as_it_was_written(tmp_path):
         assert np.array_equal(getattr(again, name), getattr(table, name))
 
 
+def test_new_products_of_an_increment_have_no_votes_yet():
+    table = learn_votes(TWO_GROUPS, 6, VoteParameters(regularisation=1, width=3)).extended(8)
+
+    assert table.is_sound(8)
+    assert table.of(np.array([0]))[1].any()
+    assert not table.of(np.array([6, 7]))[1].any()
+
+
 def test_a_table_that_does_not_fit_the_model_is_not_sound():
     table = learn_votes(TWO_GROUPS, 6, VoteParameters(regularisation=1, width=3))
 
