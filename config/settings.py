@@ -160,8 +160,8 @@ class LearningSettings(Section):
     """Seed of everything random in learning."""
     full_rebuild_updates: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Learn from scratch after so many increments."""
-    full_rebuild_growth: Annotated[float, Field(gt=0, le=100)] = 0.2
-    """Learn from scratch when the vocabulary has grown by this share since the last time."""
+    full_rebuild_growth: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Learn from scratch when the vocabulary has grown by this share since the last time; 1: it has doubled."""
     full_rebuild_hours: Annotated[float, Field(gt=0, le=87_600)] = 24
     """Learn from scratch when the last time is so many hours ago."""
     trainer_niceness: Annotated[int, Field(ge=0, le=19)] = 19

@@ -30,8 +30,6 @@ _RECENCIES = (0.7, 0.9, 1.0)
 _REGULARISATIONS = (400.0, 1000.0, 2500.0)
 _CHEAP_ITEMS = 6_000  # up to so many products trying several tables costs seconds
 _WORTH = 0.002  # of mean log-likelihood: a smaller gain does not move a setting from its default
-_FIRST_STAGE_MARGIN = 0.02  # of the NDCG: the stated first stage stays unless another is better by this much
-_FIRST_TOO = "learnt, first stage too"
 _K = 10
 
 
@@ -96,13 +94,13 @@ def calibrate_on(trials: Sequence[Trial], recipe: OwnRecipe) -> Calibration:
     staged = _with_first_stage(plain)
     tried: dict[str, tuple[Sequence[Trial], Weights | None]] = {
         "learnt": (plain, _taught(plain, recipe.weights)),
-        _FIRST_TOO: (staged, _taught(staged, recipe.weights)),
+        "learnt, first stage too": (staged, _taught(staged, recipe.weights)),
         "stated": (usable, recipe.weights),
         "index": (usable, None),
         "popularity": (plain, POPULARITY),
     }
     ndcg = {source: _ndcg(_to_try(which), weights) for source, (which, weights) in tried.items()}
-    source = max(ndcg, key=lambda name: ndcg[name] - _FIRST_STAGE_MARGIN * ndcg["learnt"] * (name == _FIRST_TOO))
+    source = max(ndcg, key=lambda name: ndcg[name])  # of equals the first
     chosen, weights = tried[source]
     if source.startswith("learnt"):
         weights = _weights(chosen, recipe.weights)

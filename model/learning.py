@@ -1,7 +1,7 @@
 """From the store to the next model: what is new, an increment or a full training, a snapshot ready to be written.
 
-A full training also learns the table of product votes and, now and then, how to rank; an increment keeps both. Nothing
-here runs in the worker.
+A full training also learns the table of product votes and, now and then, how to rank. An increment keeps how to rank,
+and the table where learning it anew would take longer than all the rest. Nothing here runs in the worker.
 """
 
 import time
@@ -35,6 +35,7 @@ from model.training import Limits, Parent, Progress, Situation, TrainingParamete
 
 PARTS = ("neighbours", "votes")  # of the second stage, that can be switched off
 _WEEK_S = 7 * 86_400.0
+_QUICK_VOTES = 6_000  # products for which the table takes seconds; it is a minute for 12,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +148,12 @@ def learn(
     if full_reason is None and ancestor is not None:
         reason = f"{situation.new_lines} new lines"
         model = item2vec.update(ancestor.load(), new, histories, keys, recipe.parameters, progress=progress)
-        votes, chosen = ancestor.votes().extended(len(model.keys)), _kept(ancestor.ranking, recipe)
+        chosen = _kept(ancestor.ranking, recipe)
     else:
         ancestor, reason = None, why_full or full_reason or ""
         model = item2vec.train(histories, keys, recipe.parameters, progress)
         chosen = _chosen_ranking(histories, keys, recipe, ranking, progress, now_s=now_s, at_once=at_once)
-        votes = _votes(model, histories, keys, chosen)
+    votes = _votes(model, histories, keys, chosen, ancestor)
     learnt = Learnt(
         item2vec=model,
         votes=votes,
@@ -233,7 +234,12 @@ def _kept(ranking: Ranking, recipe: Recipe) -> Ranking:
     return stated if off else ranking
 
 
-def _votes(model: Item2vec, histories: Histories, keys: Sequence[str], ranking: Ranking) -> ProductVotes:
+def _votes(
+    model: Item2vec, histories: Histories, keys: Sequence[str], ranking: Ranking, ancestor: Ancestor | None
+) -> ProductVotes:
+    items = len(model.keys)
     if ranking.weights is None or not ranking.weights.votes:
-        return no_votes(len(model.keys))
-    return learn_votes(in_vocabulary(distinct(histories), model.rows_of(keys)), len(model.keys), ranking.votes)
+        return no_votes(items)
+    if ancestor is not None and items > _QUICK_VOTES:
+        return ancestor.votes().extended(items)
+    return learn_votes(in_vocabulary(distinct(histories), model.rows_of(keys)), items, ranking.votes)

@@ -63,8 +63,8 @@ class UpdateParameters:
 
     alpha: float = 0.025
     end_alpha: float = 0.0025
-    epochs: int = 10
-    replay: int = 3  # random customers' whole sets for each customer with something new, drawn anew in every epoch
+    epochs: int = 6
+    replay: int = 1  # random customers' whole sets for each customer with something new, drawn anew in every epoch
     context_products: int = 5  # a sentence shorter than this is filled up with older products of its customer
 
 
@@ -72,10 +72,10 @@ class UpdateParameters:
 class Limits:
     """How far increments may go before everything is learnt anew."""
 
-    vocabulary_growth: float = 0.2  # of the last full training's
+    vocabulary_growth: float = 1.0  # of the last full training's: 1 = twice as many products
     updates: int = 24
     age_s: float = 86_400.0
-    new_lines: float = 0.3  # of the lines learnt so far
+    new_lines: float = 1.0  # of the lines learnt so far
 
 
 @dataclass(frozen=True, slots=True)

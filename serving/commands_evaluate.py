@@ -91,13 +91,15 @@ class _Evaluation:
         self._settings, self._options, self._display = settings, options, display
 
     def run(self, file: Path | None) -> "_Result":
+        from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.contest import tables  # noqa: PLC0415 - see above
         from model.replay import replay  # noqa: PLC0415 - see above
 
         histories, keys = read_purchases(file, self._settings, self._options, self._display.show)
         plan = self._plan()
         if self._options["replay"]:
-            steps = replay(histories, keys, plan.recipe, slices=self._options["slices"], progress=self._display.show)
+            limits, slices = recipe_of(self._settings).limits, self._options["slices"]
+            steps = replay(histories, keys, plan.recipe, slices=slices, limits=limits, progress=self._display.show)
             return _Result([], steps, plan.k)
         found = list(tables(histories, keys, plan, self._display.show))
         if not found:

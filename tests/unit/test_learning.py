@@ -71,7 +71,11 @@ def test_an_increment_of_an_increment_counts_from_the_last_full_training(models)
         (contents(23, erased=1), {}, "customers were erased since"),
         (contents(23, offset=19), {}, "read anew, or from another topic"),
         (contents(23), {"parameters": TrainingParameters(vector_size=4, min_customers=4)}, "parameters were changed"),
-        (contents(40, more=[("ink", "pen", "paper")]), {}, "the vocabulary grew"),
+        (
+            contents(40, more=[("ink", "pen", "paper")]),
+            {"limits": Limits(vocabulary_growth=0.2)},
+            "the vocabulary grew",
+        ),
         (contents(23), {"limits": Limits(updates=0)}, "0 updates since the last full training"),
         (contents(60), {"limits": Limits(new_lines=0.5)}, "new lines are 200%"),
         (contents(23), {"limits": Limits(age_s=-1)}, "the last full training is"),

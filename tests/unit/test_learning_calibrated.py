@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model import learning
 from model.blend import Weights
 from model.learning import learn, newest_ancestor
 from model.metadata import CalibrationReport, Ranking, versions
@@ -86,14 +87,24 @@ def test_a_part_that_is_switched_off_is_calibrated_without_at_once():
     assert ranking.weights is None or ranking.weights.votes == 0
 
 
-def test_an_increment_keeps_how_to_rank_and_the_votes(tmp_path):
+def test_an_increment_keeps_how_to_rank_and_has_the_votes_of_all_purchases(tmp_path):
     write_snapshot(tmp_path, learnt(shop(), ranking=RANKING), "20261124T101500Z")
-    before = open_snapshot(tmp_path, versions(tmp_path)[0])
 
     draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, versions(tmp_path), None))
+    full = learnt(shop(244), ranking=RANKING)
 
     assert (draft.metadata.kind, draft.metadata.ranking) == ("increment", RANKING)
-    assert np.array_equal(draft.votes.weights, before.votes.weights)
+    assert draft.votes.weights.sum() == pytest.approx(full.votes.weights.sum(), rel=1e-5)
+    assert draft.votes.is_sound(len(draft.index))
+
+
+def test_an_increment_of_a_large_catalogue_keeps_the_votes(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "_QUICK_VOTES", 50)
+    version, _ = write_snapshot(tmp_path, learnt(shop(), ranking=RANKING), "20261124T101500Z")
+
+    draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, [version], None))
+
+    assert np.array_equal(draft.votes.weights, open_snapshot(tmp_path, version).votes.weights)
     assert draft.votes.is_sound(len(draft.index))
 
 

@@ -31,9 +31,9 @@ def test_without_a_model_everything_is_learnt():
         ({"database_id": "b"}, "another database"),
         ({"parameters": TrainingParameters(window=5)}, "parameters were changed"),
         ({"customers_erased": 3}, "customers were erased"),
-        ({"vocabulary": 121}, "vocabulary grew by 21%"),
+        ({"vocabulary": 201}, "vocabulary grew by 101%"),
         ({"now_s": 1000.0 + 25 * 3600}, "25.0 h old, the limit is 24.0 h"),
-        ({"new_lines": 301}, "30% of those learnt, more than 30%"),
+        ({"new_lines": 1010}, "101% of those learnt, more than 100%"),
     ],
 )
 def test_a_full_training_says_why(change, words):
