@@ -17,6 +17,7 @@ from config.explanation import PROPERTIES, default_value, flag_of, value_type
 from config.loading import load_settings
 from config.settings import Settings
 
+TRAINING = ("vector_size", "window", "negative", "ns_exponent", "alpha", "epochs", "subsample", "min_count", "seed")
 COMMON = ("bootstrap_servers", "data_dir", "log_level", "log_format", PROPERTIES)
 _METAVARS: dict[object, str] = {int: "N", float: "X", Path: "FOLDER", tuple: "LIST"}
 

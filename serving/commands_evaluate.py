@@ -13,12 +13,11 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from serving.command_options import command, settings_options
+from serving.command_options import TRAINING, command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay
 from serving.purchases_to_judge import NothingToJudge, purchases_options, read_purchases
 
-_LEARNING = ("vector_size", "window", "negative", "ns_exponent", "alpha", "epochs", "subsample", "min_count", "seed")
 _EXTRA = ("implicit", "matplotlib")
 
 
@@ -49,7 +48,7 @@ _EXTRA = ("implicit", "matplotlib")
 @click.option("--slices", type=click.IntRange(2), default=8, show_default=True, help="Of a replay.")
 @click.option("--html", "page", type=click.Path(path_type=Path), metavar="PAGE", help="Write a page with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; progress goes to standard error.")
-@settings_options(*_LEARNING)
+@settings_options(*TRAINING)
 def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_json: bool, **options: Any) -> None:
     """Compare recommenders on the purchases of FILE, CSV (also .gz) or Parquet, or of the data folder.
 

@@ -6,20 +6,12 @@ from rich.console import Console
 from config.settings import Settings
 from model.blend import FEATURES
 from model.metadata import Ranking
-from serving.command_options import command, settings_options
+from serving.command_options import TRAINING, command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay
 
 _LEARNING = (
-    "vector_size",
-    "window",
-    "negative",
-    "ns_exponent",
-    "alpha",
-    "epochs",
-    "subsample",
-    "min_count",
-    "seed",
+    *TRAINING,
     "train_min_customers",
     "neighbour_votes",
     "product_votes",

@@ -19,7 +19,7 @@ from rich.console import Console
 from config.errors import ConfigError
 from config.settings import Settings
 from config.writing import check_writable, put_into, read_text, write
-from serving.command_options import command, settings_options
+from serving.command_options import TRAINING, command, settings_options
 from serving.logs import set_up_logging
 from serving.process import stop_signal
 from serving.progress_display import ProgressDisplay, say
@@ -31,18 +31,7 @@ if TYPE_CHECKING:
     from model.tuned_gain import Gain
     from model.tuning import Search, TuningPlan
 
-_LEARNING = (
-    "vector_size",
-    "window",
-    "negative",
-    "ns_exponent",
-    "alpha",
-    "epochs",
-    "subsample",
-    "min_count",
-    "seed",
-    "train_min_customers",
-)
+_LEARNING = (*TRAINING, "train_min_customers")
 _NAME = "tune"
 _WIDE = 160
 
