@@ -36,6 +36,7 @@ from model.training import Limits, Parent, Progress, Situation, TrainingParamete
 PARTS = ("neighbours", "votes")  # of the second stage, that can be switched off
 _WEEK_S = 7 * 86_400.0
 _QUICK_VOTES = 6_000  # products for which the table takes seconds; it is a minute for 12,000
+_MOST_VOTELESS = 0.05  # of the vocabulary: new products have no votes in an old table, and answers without them age
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,6 @@ def _votes(
     items = len(model.keys)
     if ranking.weights is None or not ranking.weights.votes:
         return no_votes(items)
-    if ancestor is not None and items > _QUICK_VOTES:
+    if ancestor is not None and _QUICK_VOTES < items <= (1 + _MOST_VOTELESS) * ancestor.parent.vocabulary_at_full:
         return ancestor.votes().extended(items)
     return learn_votes(in_vocabulary(distinct(histories), model.rows_of(keys)), items, ranking.votes)

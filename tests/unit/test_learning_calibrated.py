@@ -108,6 +108,16 @@ def test_an_increment_of_a_large_catalogue_keeps_the_votes(tmp_path, monkeypatch
     assert draft.votes.is_sound(len(draft.index))
 
 
+def test_the_votes_of_a_large_catalogue_are_learnt_anew_when_too_many_products_have_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "_QUICK_VOTES", 50)
+    monkeypatch.setattr(learning, "_MOST_VOTELESS", -0.01)
+    version, _ = write_snapshot(tmp_path, learnt(shop(), ranking=RANKING), "20261124T101500Z")
+
+    draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, [version], None))
+
+    assert not np.array_equal(draft.votes.weights, open_snapshot(tmp_path, version).votes.weights)
+
+
 def test_the_votes_are_learnt_where_they_weigh_something_and_only_there():
     silenced = replaced(RANKING, weights=Weights(votes=0.0))
 
