@@ -5,6 +5,7 @@ offset is stored. A purchase read before a request is therefore always in its an
 feed lag tools, but for requests: these are committed once their replies are delivered (`answering.py`).
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ from model.store import Applied, Store
 
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1
+_ASKED_LATELY_S = 1.0
+_READ_WHILE_ASKED = 256  # records at a time then: purchases that are caught up on hold up answers by some 5 ms
 _CHORES_S = 1.0
 _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
@@ -66,6 +69,7 @@ class Worker:
     request_batch: int = 256
     answering: Answering | None = field(init=False)
     _next_chores: float = 0.0
+    _asked_at_s: float = -math.inf
     _next_topic_check: float = 0.0
     _leave_by_s: float | None = None
     _ingest: Ingest = field(init=False)
@@ -123,6 +127,8 @@ class Worker:
         for error in errors:  # after what was read before them: they may send a partition elsewhere
             self._on_error(error)
         if self.answering is not None:
+            if requests:
+                self._asked_at_s = time.monotonic()
             self.answering.take_up(requests)
             self.answering.turn()
         self.producer.poll(0)
@@ -140,7 +146,10 @@ class Worker:
         if first is None:
             return []
         placements = self.partitions.placements
-        rest = self.consumer.consume(self.ingest_batch - 1, 0) if self.ingest_batch > 1 else []
+        most = self.ingest_batch
+        if time.monotonic() - self._asked_at_s < _ASKED_LATELY_S:
+            most = min(most, _READ_WHILE_ASKED)
+        rest = self.consumer.consume(most - 1, 0) if most > 1 else []
         # of what consume gathers the client itself drops the stale ones
         stale = self.partitions.placed_since(placements, first.topic(), first.partition())
         return rest if stale else [first, *rest]

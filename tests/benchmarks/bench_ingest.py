@@ -108,7 +108,8 @@ def fill(clients: KafkaClients, shop: Shop) -> float:
 
 def _consumed(clients: KafkaClients, events: int, work: Callable[[list], int]) -> dict[str, float]:
     """Read the whole topic, doing `work` with each batch."""
-    consumer: Consumer = clients.consumer("bare")
+    roomy = {"queued_max_messages_kbytes": "32768", "fetch_message_max_bytes": "1048576"}  # it has nobody else to serve
+    consumer: Consumer = clients.consumer("bare", **roomy)
     consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])
     clock = Clock(events)
     while not clock.done:

@@ -1,0 +1,110 @@
+"""How much longer an answer takes while there is other work: a full training, a million purchases to catch up on.
+
+One request in flight on one official broker, alternately with nothing else to do and with that work going on. The
+trainer's share is a full training by `alsobought train`, as niced as the service's own. Goals: p99 <= 1.5 x the idle
+one's while a model is learnt, <= 3 x while the worker catches up.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Producer
+
+from consumers.clients import KafkaClients
+from serving.logs import set_up_logging
+from tests.benchmarks.asking import Asker
+from tests.benchmarks.bench_answers import TOPICS, teach
+from tests.benchmarks.generated import Shop
+from tests.benchmarks.setting import Figures, introduce, java_broker, real_data, scratch
+from tests.kafka.service import Service
+
+IDLE, LEARNING, CATCHING_UP = "idle", "a full training beside it", "catching up"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--purchases", type=int, default=1_000_000, help="to catch up on, in all rounds together")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument(
+        "--singles", type=int, default=400, help="requests of an idle round, and at least of the others"
+    )
+    options.add_argument("--epochs", type=int, default=5, help="of the model that answers")
+    chosen = options.parse_args()
+    data = real_data()
+    set_up_logging("console", "error")
+    introduce("Answers while there is other work", purchases="online_retail" if data else "made up",
+              to_catch_up_on=chosen.purchases, rounds=chosen.rounds)  # fmt: skip
+    figures = Figures(IDLE, LEARNING, CATCHING_UP)
+    with scratch() as folder, java_broker(folder) as broker:
+        service = Service(broker, TOPICS, folder / "service", group="bench", role="worker", settings={})
+        service.start()
+        try:
+            profiles = teach(broker, service, data, Shop(200_000, 20_000, 5_000), chosen.epochs)
+            asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles)
+            asker.latencies_s(chosen.singles)
+            events = Shop(chosen.purchases // chosen.rounds, 20_000, 5_000)
+            producer = KafkaClients(broker.bootstrap, {}).producer(linger_ms="50")
+            for _ in range(chosen.rounds):
+                figures.add(IDLE, **_quantiles(asker.latencies_s(chosen.singles)))
+                figures.add(LEARNING, **_quantiles(_while_learning(asker, chosen.singles, service)))
+                figures.add(CATCHING_UP, **_quantiles(_while_catching_up(asker, service, producer, events)))
+            asker.close()
+        finally:
+            service.kill()
+    figures.show(yardstick=IDLE)
+    for name, goal in ((LEARNING, 1.5), (CATCHING_UP, 3)):
+        print(f"{name}: p99 {figures.ratio('p99 ms', name, IDLE):.2f} x (goal {goal})")
+
+
+def _while_learning(asker: Asker, least: int, service: Service) -> list[float]:
+    command = [sys.executable, "-m", "serving", "train", "--full", "--no-announce", "--data-dir", str(service.data_dir)]
+    with subprocess.Popen(["nice", "-n", "19", *command], stdout=subprocess.DEVNULL) as training:
+        return _asked_while(asker, least, lambda: training.poll() is None)
+
+
+def _while_catching_up(asker: Asker, service: Service, producer: Producer, events: Shop) -> list[float]:
+    producing = threading.Thread(target=_produce, args=(producer, events))
+    producing.start()
+    taken = _asked_while(asker, 20, lambda: producing.is_alive() or _behind(service))
+    producing.join()
+    return taken
+
+
+def _produce(producer: Producer, events: Shop) -> None:
+    for key, value in events.records():
+        while True:
+            try:
+                producer.produce(TOPICS.purchases, key=key, value=value)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    producer.flush(60)
+
+
+def _behind(service: Service) -> bool:
+    lag = service.metrics()
+    return any(value > 0 for name, value in lag.items() if name.startswith("alsobought_lag") and "purchases" in name)
+
+
+def _asked_while(asker: Asker, least: int, going_on: Callable[[], bool]) -> list[float]:
+    """Latencies in seconds until the work is done, and at least so many."""
+    taken: list[float] = []
+    look_at = time.monotonic() + 0.5
+    while len(taken) < least or time.monotonic() < look_at or going_on():
+        taken += asker.latencies_s(5)
+    return taken
+
+
+def _quantiles(taken_s: list[float]) -> dict[str, Any]:
+    cuts = statistics.quantiles([1000 * taken for taken in taken_s], n=100)
+    return {"p50 ms": cuts[49], "p99 ms": cuts[98]}
+
+
+if __name__ == "__main__":
+    main()
