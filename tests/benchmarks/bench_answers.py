@@ -62,6 +62,7 @@ def main() -> None:
     options.add_argument("--products", type=int, help="made-up purchases with so many products instead of real ones")
     options.add_argument("--events", type=int, default=200_000, help="made-up purchases")
     options.add_argument("--epochs", type=int, default=5, help="the model need not be good, only real")
+    options.add_argument("--index-alone", action="store_true", help="without the second stage of ranking")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--singles", type=int, default=400, help="requests of a round with one in flight")
     options.add_argument("--answers", type=int, default=8000, help="requests of a round with thousands in flight")
@@ -78,6 +79,9 @@ def main() -> None:
         purchases="online_retail" if data else f"made up, {chosen.events:,} events",
         rounds=chosen.rounds,
         answers_at_a_time=chosen.batch,
+        ranked_by="the index alone"
+        if chosen.index_alone
+        else "the index and, where calibration says so, the second stage",
     )
     figures = Figures(OURS, ECHO)
     with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, data, chosen) as both:
@@ -108,7 +112,8 @@ def trials(
         )  # fmt: skip
         stack.callback(service.kill)
         service.start()
-        profiles = teach(broker, service, data, Shop(chosen.events, 20_000, chosen.products or 5000), chosen.epochs)
+        shop = Shop(chosen.events, 20_000, chosen.products or 5000)
+        profiles = teach(broker, service, data, shop, chosen.epochs, calibrate_hours=0 if chosen.index_alone else 168)
         asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles)
         stack.callback(asker.close)
         replies = asker.replies(chosen.warm_up, chosen.in_flight)[-_RECORDED:]
@@ -125,7 +130,9 @@ def trials(
         service.stop()
 
 
-def teach(broker: JavaBroker, service: Service, data: Path | None, shop: Shop, epochs: int) -> list[str]:
+def teach(
+    broker: JavaBroker, service: Service, data: Path | None, shop: Shop, epochs: int, *, calibrate_hours: float = 168
+) -> list[str]:
     """Bring purchases and a model into a running service; returns its customers."""
     clients = KafkaClients(broker.bootstrap, {})
     if data is None:
@@ -138,7 +145,11 @@ def teach(broker: JavaBroker, service: Service, data: Path | None, shop: Shop, e
     database = service.data_dir / DATABASE
     until(service, lambda: read_watermark(database).events >= events, "the purchases are stored", 300)
     settings = Settings(
-        bootstrap_servers=broker.bootstrap, data_dir=service.data_dir, epochs=epochs, train_min_customers=2
+        bootstrap_servers=broker.bootstrap,
+        data_dir=service.data_dir,
+        epochs=epochs,
+        train_min_customers=2,
+        calibrate_hours=calibrate_hours,
     )
     about = train_once(settings)
     until(service, lambda: service.metric("alsobought_model_version") > 0, "the model answers", 60)

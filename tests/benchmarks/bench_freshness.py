@@ -63,6 +63,7 @@ def main() -> None:
     options.add_argument("--products", type=int, default=5000, help="of the made-up shop")
     options.add_argument("--events", type=int, default=100_000, help="purchases that the shop begins with")
     options.add_argument("--epochs", type=int, default=2, help="the model need not be good, only real")
+    options.set_defaults(index_alone=False)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--purchases", type=int, default=300, help="of a round, and as many round trips")
     options.add_argument("--warm-up", type=int, default=10_000, help="requests to each before the clock starts")
