@@ -29,6 +29,7 @@ def _here(tmp_path, monkeypatch):
 @pytest.fixture
 def interrupted_after(monkeypatch):
     """Press Ctrl-C when so many attempts were judged, and again when so much of the gain was measured."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
 
     def press(attempts, testing=2.0):
         show = ProgressDisplay.show
@@ -40,7 +41,8 @@ def interrupted_after(monkeypatch):
 
         monkeypatch.setattr(ProgressDisplay, "show", show_and_press)
 
-    return press
+    yield press
+    signal.signal(signal.SIGINT, before)
 
 
 def run(*arguments):
