@@ -1,7 +1,11 @@
-"""Options of the whole suite. They live here because pytest reads this file before it knows which tests it will run."""
+"""Options of the whole suite, and signals as a terminal sends them.
+
+They live here because pytest reads this file before it knows which tests it will run.
+"""
 
 import os
 import random
+import signal
 
 import pytest
 
@@ -34,3 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NUMBER",
         help="what decides by chance in tests/kafka/chaos; a run says its own, to be given again",
     )
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: what was started in the background ignores it, and so would every process that a test starts."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)

@@ -29,7 +29,6 @@ def _here(tmp_path, monkeypatch):
 @pytest.fixture
 def interrupted_after(monkeypatch):
     """Press Ctrl-C when so many attempts were judged, and again when so much of the gain was measured."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
 
     def press(attempts, testing=2.0):
         show = ProgressDisplay.show
@@ -41,8 +40,7 @@ def interrupted_after(monkeypatch):
 
         monkeypatch.setattr(ProgressDisplay, "show", show_and_press)
 
-    yield press
-    signal.signal(signal.SIGINT, before)
+    return press
 
 
 def run(*arguments):
