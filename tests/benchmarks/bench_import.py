@@ -10,11 +10,10 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import psutil
@@ -27,6 +26,7 @@ from serving.client import Client
 from serving.logs import set_up_logging
 from tests.benchmarks.bench_answers import TOPICS
 from tests.benchmarks.setting import ROOT, introduce, java_broker, number, real_data, scratch, table, until
+from tests.kafka.background import Background
 from tests.kafka.java_broker import JavaBroker
 from tests.kafka.service import Service
 
@@ -41,25 +41,16 @@ _LAST = (
 _WIDTH = 38
 
 
-class Memory:
+class Memory(Background):
     """The greatest resident memory of the worker and of the trainer, looked at ten times a second."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__("memory")
         self.worker_mb = self.trainer_mb = 0.0
         self._worker = psutil.Process(service.process.pid)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.1):
+    def work(self) -> None:
+        while not self.ended.wait(0.1):
             try:
                 self.worker_mb = max(self.worker_mb, _resident_mb(self._worker))
                 for child in self._worker.children():  # beside the trainer only multiprocessing's small tracker

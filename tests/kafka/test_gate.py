@@ -4,12 +4,11 @@ Requests are answered all the while. The workers have groups of their own and sh
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from config.settings import Settings
 from consumers.training import train_once
 from model import item2vec
 from model.metadata import About
+from tests.kafka.background import Background
 from tests.kafka.brokers import Broker, eventually
 from tests.kafka.records import Record, purchase
 from tests.kafka.running_shop import RunningShop, running_shop
@@ -131,26 +131,18 @@ def spoil(patch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
         patch.setattr(item2vec, name, lambda *given, right=right, **more: change(right(*given, **more)))
 
 
-class Asking:
-    """A context manager: requests are sent and answered in another thread until it ends."""
+class Asking(Background):
+    """Requests are sent and answered until it ends."""
 
     def __init__(self, plant: Plant) -> None:
-        self._plant, self._ended = plant, threading.Event()
+        super().__init__("asking")
+        self._plant = plant
         self.answers: list[Any] = []
-        self._thread = threading.Thread(target=self._ask)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
+    def work(self) -> None:
         topics = self._plant.shop.topics
         with ShopClient(self._plant.shop.broker) as client:
-            while not self._ended.is_set():
+            while not self.ended.is_set():
                 body = {"profile_id": f"c-{len(self.answers) % CUSTOMERS}"}
                 self.answers.append(client.ask(topics.requests, body, topics.replies).json)
 
