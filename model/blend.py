@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.demand import Demand
+from model.histories import Histories
 from model.index import ItemIndex
-from model.neighbours import Neighbours
+from model.neighbours import Encoder, NeighbourParameters, Neighbours, neighbours_of
 from model.product_votes import ProductVotes
 from model.ranking import Owned, Ranked, rank, shares_of, strongest
 
@@ -66,9 +67,22 @@ class Asking:
     history: Owned
 
 
+def near_for(
+    weights: Weights | None,
+    encoder: Encoder,
+    histories: Histories,
+    centre: NDArray[np.float32],
+    parameters: NeighbourParameters,
+) -> Neighbours | None:
+    """The neighbours among these customers, None where they weigh nothing."""
+    if weights is None or not weights.neighbours:
+        return None
+    return neighbours_of(encoder, histories, centre, parameters)
+
+
 def rank_blended(
     evidence: Evidence,
-    weights: Weights,
+    weights: Weights | None,
     asking: Asking,
     *,
     scale: float,
@@ -78,10 +92,13 @@ def rank_blended(
 ) -> list[Ranked]:
     """As `ranking.rank`, with the same promises for `k`, `excluded` and `only`, in the order of the second stage.
 
-    `scale` is that of the first stage, whose bias is in the index.
+    `scale` is that of the first stage, whose bias is in the index; without `weights` it is the only one.
     """
+    queries = asking.vectors * np.float32(scale)
+    if weights is None:
+        return rank(evidence.index, queries, k, excluded, only)
     fetched = [max(wanted, CANDIDATES) if wanted else 0 for wanted in k]
-    found = rank(evidence.index, asking.vectors * np.float32(scale), fetched, excluded, only)
+    found = rank(evidence.index, queries, fetched, excluded, only)
     ordered = reordered(evidence, weights, asking, [one.rows for one in found])
     return [Ranked(one.rows[:wanted], one.scores[:wanted]) for one, wanted in zip(ordered, k, strict=True)]
 
@@ -109,8 +126,11 @@ def features(
     values = np.zeros((len(rows), len(FEATURES)), np.float32)
     columns = {name: values[:, FEATURES.index(name)] for name in names}
     _fill_demand(evidence, rows, columns)
+    ends = np.cumsum([0, *(len(mine) for mine in candidates)]).tolist()
+    entries = asking.history.slices()
     for group in _groups(len(candidates), len(evidence.index)):
-        _fill_personal(evidence, asking, candidates, group, columns)
+        mine = {name: column[ends[group.start] : ends[group.stop]] for name, column in columns.items()}
+        _fill_personal(evidence, asking, group, candidates=candidates[group], entries=entries[group], columns=mine)
     return values
 
 
@@ -124,27 +144,26 @@ def _groups(customers: int, items: int) -> Iterator[slice]:
 def _fill_personal(
     evidence: Evidence,
     asking: Asking,
-    candidates: Sequence[NDArray[np.int64]],
     group: slice,
+    *,
+    candidates: Sequence[NDArray[np.int64]],
+    entries: Sequence[slice],
     columns: dict[str, NDArray[np.float32]],
 ) -> None:
-    """What depends on the customer, for a group of them."""
-    mine = candidates[group]
-    first = sum(len(rows) for rows in candidates[: group.start])
-    span = slice(first, first + sum(len(rows) for rows in mine))
-    customers, vectors = asking.customers[group], asking.vectors[group]
+    """What depends on the customer, for a group of them: their candidates, history entries and columns."""
+    vectors = asking.vectors[group]
     if "affinity" in columns:
-        columns["affinity"][span] = np.concatenate(
-            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(mine, vectors, strict=True)]
+        columns["affinity"][:] = np.concatenate(
+            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, vectors, strict=True)]
         )
-    places = _Places(mine, len(evidence.index))
+    places = _Places(candidates, len(evidence.index))
     if evidence.neighbours is not None and "neighbours" in columns:
-        found = evidence.neighbours.purchases_of(*evidence.neighbours.nearest(customers, vectors))
-        everyones = _EVERYONE * evidence.neighbours.everyones(np.concatenate(mine)) + _LEAST_NEAR
-        columns["neighbours"][span] = np.log(places.sums(*found) + everyones)
+        found = evidence.neighbours.purchases_of(*evidence.neighbours.nearest(asking.customers[group], vectors))
+        everyones = _EVERYONE * evidence.neighbours.everyones(np.concatenate(candidates)) + _LEAST_NEAR
+        columns["neighbours"][:] = np.log(places.sums(*found) + everyones)
     if evidence.votes is not None and "votes" in columns:
-        sums = _vote_sums(evidence.votes, asking.history, group, places)
-        columns["votes"][span] = np.log(sums + _LEAST_VOTE)
+        sums = _vote_sums(evidence.votes, asking.history, entries, places)
+        columns["votes"][:] = np.log(sums + _LEAST_VOTE)
 
 
 class _Places:
@@ -179,20 +198,17 @@ class _Places:
         return np.bincount(place.take(some), values, minlength=self._count + 1)[1:].astype(np.float64, copy=False)
 
 
-def _vote_sums(votes: ProductVotes, history: Owned, group: slice, places: _Places) -> NDArray[np.float64]:
+def _vote_sums(votes: ProductVotes, history: Owned, entries: Sequence[slice], places: _Places) -> NDArray[np.float64]:
     """The votes for each candidate of a group; a customer's products have one vote together."""
-    rows, shares = zip(*(_voters(history, mine) for mine in history.slices()[group]), strict=True)
-    owner = np.repeat(np.arange(len(rows)), [len(mine) for mine in rows])
-    return places.vote_sums(owner, *votes.of(np.concatenate(rows)), np.concatenate(shares))
+    voters = [history.weightiest(mine, _VOTING) for mine in entries]
+    owner = np.repeat(np.arange(len(voters)), [len(rows) for rows, _ in voters])
+    shares = np.concatenate([_shares(weights) for _, weights in voters])
+    return places.vote_sums(owner, *votes.of(np.concatenate([rows for rows, _ in voters])), shares)
 
 
-def _voters(history: Owned, mine: slice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The rows of a history that vote, the weightiest ones of a long one, and the share that each has."""
-    rows, weights = history.rows[mine], history.weights[mine]
-    if len(rows) > _VOTING:
-        heavy = np.argpartition(weights, -_VOTING)[-_VOTING:]
-        rows, weights = rows[heavy], weights[heavy]
-    return rows, weights / max(float(weights.sum()), _LEAST_NEAR)
+def _shares(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The share that each product of a history has in it."""
+    return weights / max(float(weights.sum()), _LEAST_NEAR)
 
 
 def because_blended(
@@ -214,11 +230,11 @@ def because_blended(
     place = np.zeros(len(evidence.index), np.int32)  # 1 + the place among those recommended; all 0 between customers
     for mine, rows in zip(history.slices(), recommended, strict=True):
         own, own_weights = history.weightiest(mine)
-        own_weights = own_weights / max(float(own_weights.sum()), _LEAST_NEAR)
-        shares = weights.affinity * shares_of(vectors, evidence.index.outputs_of(rows) - average, own, own_weights)
+        own_shares = _shares(own_weights)
+        shares = weights.affinity * shares_of(vectors, evidence.index.outputs_of(rows) - average, own, own_shares)
         if evidence.votes is not None and weights.votes and len(rows):
             place[rows] = np.arange(1, len(rows) + 1)
-            votes = _votes_between(evidence.votes, own, place, len(rows)) * own_weights
+            votes = _votes_between(evidence.votes, own, place, len(rows)) * own_shares
             shares = shares + weights.votes * votes / (votes.sum(axis=1, keepdims=True) + _LEAST_VOTE)
             place[rows] = 0
         reasons.append(strongest(shares, own, most))

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.blend import Asking, Evidence, rank_blended
+from model.blend import Asking, Evidence, near_for, rank_blended
 from model.demand import Demand
 from model.held_out import HeldOut
 from model.histories import Bought, Histories, distinct
 from model.index import ItemIndex
 from model.metadata import Ranking
-from model.neighbours import Encoder, neighbours_of
+from model.neighbours import Encoder
 from model.popular import Popular
 from model.product_votes import ProductVotes
 from model.purchases import Product
-from model.ranking import Owned, Ranked, owned, query_vectors, rank
+from model.ranking import Owned, Ranked, owned, query_vectors, rows_by_number
 from model.splits import of_customers
 
 
@@ -89,24 +89,15 @@ def _ranked(model: Contender, moment: Moment, k: int) -> list[Ranked]:
     bias = moment.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
     bias[moment.withdrawn[model.number_of_row]] = -np.inf
     index = model.index.with_bias(bias)
-    encoder = Encoder(model.vectors, _row_of_number(model), scoring.recency)
+    encoder = Encoder(model.vectors, rows_by_number(model.number_of_row), scoring.recency)
     history = owned(moment.bought, encoder.row_of_product, encoder.recency)
     bought = [history.rows[mine] for mine in history.slices()]
-    wanted = _wanted(history, k)
-    if ranking.weights is None:
-        return rank(index, query_vectors(model.vectors, history, scoring.scale), wanted, bought)
-    near = neighbours_of(encoder, moment.known, model.centre, ranking.neighbours)
+    near = near_for(ranking.weights, encoder, moment.known, model.centre, ranking.neighbours)
     evidence = Evidence(index, moment.demand, model.number_of_row, near, model.votes)
     asking = Asking(moment.customers, query_vectors(model.vectors, history, 1.0), history)
+    wanted = _wanted(history, k)
     return rank_blended(evidence, ranking.weights, asking, scale=scoring.scale, k=wanted, excluded=bought)
 
 
 def _wanted(history: Owned, k: int) -> list[int]:
     return [k if mine.start < mine.stop else 0 for mine in history.slices()]
-
-
-def _row_of_number(model: Contender) -> NDArray[np.int64]:
-    rows = np.full(int(model.number_of_row.max(initial=0)) + 1, -1, np.int64)
-    rows[model.number_of_row] = np.arange(len(model.number_of_row))
-    rows[0] = -1
-    return rows

@@ -242,7 +242,7 @@ def _item_peers(products: int) -> dict[str, tuple[Maker, Sequence[float]]]:
 
 def _voting(model: OwnModel, recipe: OwnRecipe) -> OwnModel:
     """The model with the table of the recipe, learnt anew only if it is another one."""
-    if recipe.weights is None or not recipe.weights.votes or model.recipe.votes == recipe.votes:
+    if not recipe.needs_votes or model.recipe.votes == recipe.votes:
         return model
     return model.with_votes(recipe.votes)
 

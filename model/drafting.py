@@ -12,17 +12,17 @@ import gensim
 import numpy as np
 from numpy.typing import NDArray
 
-from model.blend import Asking, Evidence, rank_blended
+from model.blend import Asking, Evidence, near_for, rank_blended
 from model.demand import Demand
-from model.histories import Histories, distinct
+from model.histories import Histories, distinct, lines_of_customers, spread_over
 from model.index import ItemIndex, SimilarItems
 from model.item2vec import Item2vec
 from model.metadata import Metadata, Ranking
-from model.neighbours import Encoder, neighbours_of
+from model.neighbours import Encoder
 from model.product_votes import ProductVotes
 from model.products import columns_of
 from model.purchases import Product
-from model.ranking import ScoreScale, owned, query_vectors, rank, score_scale
+from model.ranking import ScoreScale, owned, query_vectors, rows_by_number, score_scale
 from model.reading import Contents
 from model.snapshot import self_tests
 from model.snapshot_writing import Draft
@@ -54,12 +54,14 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
     numbers = _numbers_of(model, contents.products)
     demand = Demand(scoring.trend_days)
     demand.add(histories.products, histories.times)
-    encoder = Encoder(model.vectors, _row_of_product(numbers), scoring.recency)
+    encoder = Encoder(model.vectors, rows_by_number(numbers), scoring.recency)
     bias = demand.bias(numbers, scoring.popularity_weight, scoring.trend_weight)
-    index = ItemIndex.build(model.outputs, bias, encoder.queries(_sample(histories)) * np.float32(scoring.scale))
+    sample = of_customers(histories, spread_over(len(histories.customers), _SAMPLE_CUSTOMERS))
+    index = ItemIndex.build(model.outputs, bias, encoder.queries(sample) * np.float32(scoring.scale))
     similar = SimilarItems.build(model.vectors, model.outputs)
     centre = encoder.centre(histories)
-    evidence = Evidence(index, demand, numbers, votes=learnt.votes)
+    near = near_for(learnt.ranking.weights, encoder, histories, centre, learnt.ranking.neighbours)
+    evidence = Evidence(index, demand, numbers, near, learnt.votes)
     metadata = Metadata(
         brand_id=learnt.brand_id,
         kind="full" if parent is None else "increment",
@@ -82,7 +84,7 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
         ranking=learnt.ranking,
         index=index.form,
         similar=similar.form,
-        score_scale=_scale(evidence, encoder, histories, learnt.ranking, centre),
+        score_scale=_scale(evidence, encoder, sample, learnt.ranking),
         made_with=_made_with(),
         centre=centre.tolist(),
         self_test=self_tests(index, model.vectors),
@@ -91,46 +93,18 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
     return Draft(model, index, similar, learnt.votes, products, metadata, lines_of_customers(contents.histories))
 
 
-def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
-    """uint32 by customer number: how many lines each has."""
-    size = int(histories.customers[-1]) + 1 if len(histories.customers) else 0
-    lines = np.zeros(size, np.uint32)
-    lines[histories.customers] = np.diff(histories.starts)
-    return lines
-
-
 def _numbers_of(model: Item2vec, products: list[Product]) -> NDArray[np.int64]:
     number_of = {product.key: number for number, product in enumerate(products)}
     return np.array([number_of[key] for key in model.keys], np.int64)
 
 
-def _row_of_product(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    rows = np.full(int(numbers.max()) + 1, -1, np.int64)
-    rows[numbers] = np.arange(len(numbers))
-    return rows
-
-
-def _sample(histories: Histories) -> Histories:
-    """Customers spread evenly over all."""
-    return of_customers(
-        histories, np.unique(np.linspace(0, len(histories.customers) - 1, _SAMPLE_CUSTOMERS).astype(np.int64))
-    )
-
-
-def _scale(
-    evidence: Evidence, encoder: Encoder, histories: Histories, ranking: Ranking, centre: NDArray[np.float32]
-) -> ScoreScale:
-    """The scale of the shown score."""
-    sample = _sample(histories)
+def _scale(evidence: Evidence, encoder: Encoder, sample: Histories, ranking: Ranking) -> ScoreScale:
+    """The scale of the shown score, from what these customers would be shown."""
     history = owned(distinct(sample), encoder.row_of_product, encoder.recency)
     bought = [history.rows[mine] for mine in history.slices()]
-    wanted, scale = [_SHOWN] * len(bought), ranking.scoring.scale
-    if ranking.weights is None:
-        return score_scale(rank(evidence.index, query_vectors(encoder.vectors, history, scale), wanted, bought))
-    near = neighbours_of(encoder, histories, centre, ranking.neighbours) if ranking.weights.neighbours else None
     asking = Asking(sample.customers.astype(np.int64), query_vectors(encoder.vectors, history, 1.0), history)
-    whole = Evidence(evidence.index, evidence.demand, evidence.number_of_row, near, evidence.votes)
-    return score_scale(rank_blended(whole, ranking.weights, asking, scale=scale, k=wanted, excluded=bought))
+    wanted, scale = [_SHOWN] * len(bought), ranking.scoring.scale
+    return score_scale(rank_blended(evidence, ranking.weights, asking, scale=scale, k=wanted, excluded=bought))
 
 
 def _made_with() -> dict[str, str]:

@@ -4,6 +4,7 @@ Everything that learns or ranks reads histories in this one layout: the lines of
 in order of arrival. Nothing here changes its input.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,3 +115,32 @@ def _sorted_by_time(histories: Histories, owner: NDArray[np.int64]) -> tuple[His
         return histories, None  # nearly always: purchases arrive in the order they were made
     places = np.lexsort((times, owner))
     return Histories(histories.customers, histories.starts, histories.products[places], times[places]), places
+
+
+def entries_of(
+    starts: NDArray[np.int64], positions: NDArray[np.integer] | Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For the customers at these positions, in that order: where each begins then, and the places of what is theirs."""
+    chosen = np.asarray(positions, np.int64)
+    sizes = np.diff(starts)[chosen]
+    begins = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+    return begins, np.arange(begins[-1]) + np.repeat(starts[chosen] - begins[:-1], sizes)
+
+
+def part_of(bought: Bought, positions: NDArray[np.integer] | Sequence[int]) -> Bought:
+    """The products of the customers at these positions, in that order."""
+    starts, entries = entries_of(bought.starts, positions)
+    return Bought(starts, bought.products[entries], bought.ranks[entries])
+
+
+def lines_of_customers(histories: Histories) -> NDArray[np.uint32]:
+    """uint32 by customer number: how many lines each has."""
+    size = int(histories.customers[-1]) + 1 if len(histories.customers) else 0
+    lines = np.zeros(size, np.uint32)
+    lines[histories.customers] = np.diff(histories.starts)
+    return lines
+
+
+def spread_over(count: int, most: int) -> NDArray[np.int64]:
+    """int64 (<= most,): places spread evenly over so many, from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, most).astype(np.int64))

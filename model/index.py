@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.flat_rows import FlatRows
+from model.histories import spread_over
 from model.inverted_rows import InvertedRows
 
 LARGE = 20_000  # products from which a catalogue is large: the whole of it takes a search longer than 0.2 ms
@@ -148,7 +149,7 @@ class SimilarItems:
         if len(matrix) < large:
             return cls(vectors, FlatRows.build(matrix))
         rows = InvertedRows.build(matrix)
-        some = np.unique(np.linspace(0, len(matrix) - 1, _DIRECTIONS).astype(np.int64))
+        some = spread_over(len(matrix), _DIRECTIONS)
         recall = rows.calibrate(matrix, _with_one(_unit(vectors[some])))
         return cls(vectors, rows, IndexForm(rows.lists, rows.probes, recall))
 

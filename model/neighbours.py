@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.demand import DAY_S
-from model.histories import Histories, customer_of_line, distinct, starts_where
+from model.histories import Histories, customer_of_line, distinct, spread_over, starts_where
 from model.ranking import owned, query_vectors
 from model.recent_purchases import RecentPurchases
 from model.splits import of_customers
@@ -213,7 +213,7 @@ class Encoder:
 
     def centre(self, histories: Histories) -> NDArray[np.float32]:
         """float32 (dimension,): the mean query vector of 20,000 customers at most, spread evenly over all."""
-        chosen = np.unique(np.linspace(0, len(histories.customers) - 1, _CENTRE_CUSTOMERS).astype(np.int64))
+        chosen = spread_over(len(histories.customers), _CENTRE_CUSTOMERS)
         mean: NDArray[np.float32] = self.queries(of_customers(histories, chosen)).mean(axis=0)
         return mean
 

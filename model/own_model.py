@@ -14,7 +14,7 @@ from model import item2vec
 from model.blend import Asking, Evidence, Weights, rank_blended
 from model.demand import Demand
 from model.ease import learn_votes
-from model.histories import Bought, Histories, distinct
+from model.histories import Bought, Histories, distinct, part_of
 from model.index import ItemIndex
 from model.item2vec import Item2vec
 from model.neighbours import Encoder, NeighbourParameters, neighbours_of
@@ -35,6 +35,11 @@ class OwnRecipe:
     weights: Weights | None = field(default_factory=Weights)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     votes: VoteParameters = field(default_factory=VoteParameters)
+
+    @property
+    def needs_votes(self) -> bool:
+        """Whether a table of votes weighs anything."""
+        return self.weights is not None and self.weights.votes != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,7 @@ class OwnModel:
                 shown[i, : len(found.rows)] = self.evidence.number_of_row[found.rows]
         return shown
 
-    def _ranked(self, asking: Asking, k: int, *, repeat: bool) -> Sequence[Ranked]:
-        if self.recipe.weights is None:
-            return self.candidates(asking, k, repeat=repeat)
+    def _ranked(self, asking: Asking, k: int, *, repeat: bool) -> list[Ranked]:
         return rank_blended(
             self.evidence,
             self.recipe.weights,
@@ -105,7 +108,7 @@ def learn_own(histories: Histories, keys: Sequence[str], recipe: OwnRecipe, prog
     """Learn everything. `keys` is indexed by product number. Raises `TooLittleData`."""
     learnt = item2vec.train(histories, keys, recipe.parameters, progress)
     model = put_together(histories, keys, learnt, recipe)
-    return model.with_votes(recipe.votes) if recipe.weights is not None and recipe.weights.votes else model
+    return model.with_votes(recipe.votes) if recipe.needs_votes else model
 
 
 def put_together(histories: Histories, keys: Sequence[str], learnt: Item2vec, recipe: OwnRecipe) -> OwnModel:
@@ -114,14 +117,6 @@ def put_together(histories: Histories, keys: Sequence[str], learnt: Item2vec, re
     row_of_product = learnt.rows_of(keys)
     evidence = _evidence(histories, learnt, row_of_product, recipe)
     return OwnModel(histories, bought, row_of_product, learnt, evidence, recipe)
-
-
-def part_of(bought: Bought, positions: NDArray[np.integer]) -> Bought:
-    """The products of the customers at these positions, in that order."""
-    sizes = np.diff(bought.starts)[positions]
-    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-    entries = np.arange(starts[-1]) + np.repeat(bought.starts[positions] - starts[:-1], sizes)
-    return Bought(starts, bought.products[entries], bought.ranks[entries])
 
 
 def _evidence(histories: Histories, learnt: Item2vec, row_of_product: NDArray[np.int64], recipe: OwnRecipe) -> Evidence:

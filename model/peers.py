@@ -16,8 +16,7 @@ from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]  # sc
 
 from model.demand import Demand
 from model.ease import ease, purchases_matrix
-from model.histories import Bought, Histories, distinct, in_time_order
-from model.own_model import part_of
+from model.histories import Bought, Histories, distinct, in_time_order, part_of
 from model.ranking import LEAST_WEIGHT
 from model.sentences import Sets, in_vocabulary
 

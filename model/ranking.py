@@ -45,12 +45,12 @@ class Owned:
         bounds = self.starts.tolist()
         return [slice(start, stop) for start, stop in pairwise(bounds)]
 
-    def weightiest(self, mine: slice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows and weights of one customer's products, of a long history only the 256 weightiest."""
+    def weightiest(self, mine: slice, most: int = _REASON_HISTORY) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and weights of one customer's products, of a long history only the `most` weightiest."""
         rows, weights = self.rows[mine], self.weights[mine]
-        if len(rows) <= _REASON_HISTORY:
+        if len(rows) <= most:
             return rows, weights
-        heavy = np.argpartition(weights, -_REASON_HISTORY)[-_REASON_HISTORY:]
+        heavy = np.argpartition(weights, -most)[-most:]
         return rows[heavy], weights[heavy]
 
 
@@ -84,6 +84,14 @@ def owned(bought: Bought, row_of_product: NDArray[np.integer], recency: float) -
     known = rows >= 0
     weights = np.maximum(recency ** bought.ranks[known], LEAST_WEIGHT).astype(np.float32)
     return Owned(starts_where(bought.starts, known), rows[known], weights)
+
+
+def rows_by_number(number_of_row: NDArray[np.integer]) -> NDArray[np.int64]:
+    """int64, by product number: its row, -1 = none. Number 0 stands for no product."""
+    rows = np.full(int(number_of_row.max(initial=0)) + 1, -1, np.int64)
+    rows[number_of_row] = np.arange(len(number_of_row))
+    rows[0] = -1
+    return rows
 
 
 def query_vectors(vectors: NDArray[np.float32], history: Owned, scale: float) -> NDArray[np.float32]:

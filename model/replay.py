@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from model import item2vec
 from model.ease import learn_votes
 from model.evaluation import Judged, judge
-from model.histories import Histories, distinct, not_yet_learnt
+from model.histories import Histories, distinct, lines_of_customers, not_yet_learnt
 from model.item2vec import Item2vec
 from model.own_model import OwnRecipe, put_together
 from model.product_votes import ProductVotes
@@ -49,7 +49,7 @@ class _Learner:
     increment: UpdateParameters
     model: Item2vec | None = None
     votes: ProductVotes | None = None
-    learnt: NDArray[np.int64] | None = None  # lines by customer number
+    learnt: NDArray[np.uint32] | None = None  # lines by customer number
     parent: Parent | None = None
 
     def learn(self, histories: Histories, keys: Sequence[str], now_s: float) -> str:
@@ -62,7 +62,7 @@ class _Learner:
         else:
             self._update(histories, keys)
             kind = "increment"
-        if self.recipe.weights is not None and self.recipe.weights.votes:
+        if self.recipe.needs_votes:
             sets = in_vocabulary(distinct(histories), self.model.rows_of(keys))
             self.votes = learn_votes(sets, len(self.model.keys), self.recipe.votes)
         self._remember(histories, now_s, kind)
@@ -92,8 +92,7 @@ class _Learner:
 
     def _remember(self, histories: Histories, now_s: float, kind: str) -> None:
         assert self.model is not None, "something was learnt"
-        self.learnt = np.zeros(int(histories.customers[-1]) + 1, np.int64)
-        self.learnt[histories.customers] = np.diff(histories.starts)
+        self.learnt = lines_of_customers(histories)
         full = kind == "full" or self.parent is None
         self.parent = Parent(
             database_id="",

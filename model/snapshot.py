@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from model.histories import spread_over
 from model.index import ItemIndex, SimilarItems
 from model.metadata import (
     FORMAT,
@@ -182,7 +183,7 @@ def _check_answers(snapshot: Snapshot) -> None:
 
 def self_tests(index: ItemIndex, vectors: NDArray[np.float32]) -> list[SelfTest]:
     """What the index answers now for a few products spread over it: `open_snapshot` asks again."""
-    rows = np.unique(np.linspace(0, len(vectors) - 1, _SELF_TESTS).astype(np.int64)).tolist()
+    rows = spread_over(len(vectors), _SELF_TESTS).tolist()
     k = min(_SELF_TEST_ANSWERS, len(vectors))
     return [SelfTest([row], self_test_answer(index, vectors, [row], k)) for row in rows]
 

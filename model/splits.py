@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.demand import DAY_S
-from model.histories import Histories, customer_of_line, distinct, order_ranks, starts_where
+from model.histories import Histories, customer_of_line, distinct, entries_of, order_ranks, starts_where
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,7 @@ def lines_where(histories: Histories, kept: NDArray[np.bool_]) -> Histories:
 
 def of_customers(histories: Histories, positions: NDArray[np.integer]) -> Histories:
     """The histories of the customers at these positions, in that order: `customers` need not ascend then."""
-    sizes = np.diff(histories.starts)[positions]
-    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-    lines = np.arange(starts[-1]) + np.repeat(histories.starts[positions] - starts[:-1], sizes)
+    starts, lines = entries_of(histories.starts, positions)
     return Histories(histories.customers[positions], starts, histories.products[lines], histories.times[lines])
 
 

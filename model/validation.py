@@ -50,7 +50,7 @@ class Window:
 
     def _with_votes(self, model: OwnModel) -> OwnModel:
         recipe = model.recipe
-        if recipe.weights is None or not recipe.weights.votes:
+        if not recipe.needs_votes:
             return model
         least = recipe.parameters.min_count
         if least not in self._votes:

@@ -43,7 +43,7 @@ class LiveModel:
     vectors: NDArray[np.float32]  # IN (n_rows, dimension)
     average_output: NDArray[np.float32]  # mean of the OUT vectors (dimension,)
     encoder: Encoder
-    evidence: Evidence | None  # of the second stage, where the model has one
+    evidence: Evidence  # of the second stage; without one there are no neighbours in it
     _demand_seen: int | None = None
     _behind: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # rows with an old bias
     _buyers_seen: int = -1
@@ -82,10 +82,11 @@ class LiveModel:
 
     def follow_buyers(self, buyers: RecentBuyers, store: Store, share_s: float) -> None:
         """Bring the neighbours up to date, those who bought last first, for about so many seconds."""
-        if self.evidence is None or self.evidence.neighbours is None:
+        neighbours = self.evidence.neighbours
+        if neighbours is None:
             return
         if self._buyers_seen < buyers.loaded_at:
-            self.evidence.neighbours.clear()
+            neighbours.clear()
             self._stale.clear()
         for customer in reversed(buyers.since(self._buyers_seen)):
             self._stale.pop(customer, None)
@@ -93,14 +94,13 @@ class LiveModel:
         self._buyers_seen = buyers.changes
         end_s = time.perf_counter() + share_s
         while self._stale and time.perf_counter() < end_s:
-            self._look_again(self.evidence.neighbours, store)
+            self._look_again(neighbours, store)
 
     def _look_again(self, neighbours: Neighbours, store: Store) -> None:
         chosen = [self._stale.popitem()[0] for _ in range(min(_LOOKED_AT_TOGETHER, len(self._stale)))]
         histories = store.histories_of(chosen)
         for gone in set(chosen) - set(histories.customers.tolist()):
             neighbours.remove(gone)
-        assert self.evidence is not None, "who has neighbours has evidence"
         take_up(neighbours, self.encoder, histories, self.evidence.demand.now_s)
 
     def withdraw(self, demand: Demand, numbers: NDArray[np.int64], *, withdrawn: bool) -> None:
@@ -202,13 +202,12 @@ def _numbered(opened: OpenedModel, store: Store) -> Generator[None, None, tuple[
     return number_of_row, withdrawn
 
 
-def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int32], demand: Demand) -> Evidence | None:
-    """What the second stage looks at; its neighbours are still to be taken up."""
-    ranking = snapshot.metadata.ranking
-    if ranking.weights is None:
-        return None
-    centre = np.array(snapshot.metadata.centre, np.float32)
-    neighbours = Neighbours(centre, len(snapshot.index), ranking.neighbours) if ranking.weights.neighbours else None
+def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int32], demand: Demand) -> Evidence:
+    """What ranking looks at; the neighbours, where there are to be any, are still to be taken up."""
+    ranking, neighbours = snapshot.metadata.ranking, None
+    if ranking.weights is not None and ranking.weights.neighbours:
+        centre = np.array(snapshot.metadata.centre, np.float32)
+        neighbours = Neighbours(centre, len(snapshot.index), ranking.neighbours)
     return Evidence(snapshot.index, demand, number_of_row, neighbours, snapshot.votes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.blend import Asking, because_blended, rank_blended
-from model.histories import Bought
+from model.histories import Bought, entries_of
 from model.ranking import Owned, Ranked, because, display_scores, owned, query_vectors, rank
 from serving.answers import Case, Item
 from serving.live_model import LiveModel
@@ -52,19 +52,17 @@ def _ranked(
     customers: NDArray[np.int64],
     allowed: Sequence[NDArray[np.integer] | None],
 ) -> list[Ranked]:
-    """The best rows for each case, in the order of the second stage where the model has one."""
+    """The best rows for each case, in the order of the second stage where there is one."""
     scale, weights = model.snapshot.metadata.ranking.scoring.scale, model.snapshot.metadata.ranking.weights
     k = [case.request.k for case in cases]
     excluded = [model.rows_of(case.excluded) for case in cases]
-    if model.evidence is None or weights is None:
-        return rank(model.snapshot.index, query_vectors(model.vectors, history, scale), k, excluded, allowed)
     asking = Asking(customers, query_vectors(model.vectors, history, 1.0), history)
     return rank_blended(model.evidence, weights, asking, scale=scale, k=k, excluded=excluded, only=allowed)
 
 
 def _because(model: LiveModel, history: Owned, recommended: Sequence[NDArray[np.int64]]) -> list[list[list[int]]]:
     vectors, average, weights = model.vectors, model.average_output, model.snapshot.metadata.ranking.weights
-    if model.evidence is None or weights is None:
+    if weights is None:
         outputs_of = model.snapshot.index.outputs_of
         return because(vectors, outputs_of, history, recommended, average=average, most=_MOST_REASONS)
     return because_blended(
@@ -97,25 +95,11 @@ def similar(model: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
     return items
 
 
-def part_of(bought: Bought, places: Sequence[int]) -> Bought:
-    """The products of some customers, in the order given."""
-    if len(places) == len(bought.starts) - 1:
-        return bought
-    starts, lines = _chosen(bought.starts, places)
-    return Bought(starts, bought.products[lines], bought.ranks[lines])
-
-
 def _part(history: Owned, places: Sequence[int]) -> Owned:
     if len(places) == len(history.starts) - 1:
         return history
-    starts, lines = _chosen(history.starts, places)
-    return Owned(starts, history.rows[lines], history.weights[lines])
-
-
-def _chosen(starts: NDArray[np.int64], places: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    lines = [np.arange(starts[i], starts[i + 1]) for i in places]
-    ends = np.cumsum([0, *map(len, lines)]).astype(np.int64)
-    return ends, np.concatenate(lines)
+    starts, entries = entries_of(history.starts, places)
+    return Owned(starts, history.rows[entries], history.weights[entries])
 
 
 def _mark_unable(model: LiveModel, cases: Sequence[Case], able: set[int]) -> None:

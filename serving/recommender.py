@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from model.demand import Demand
-from model.histories import Histories, distinct
+from model.histories import Histories, distinct, part_of
 from model.popular import Popular
 from model.store import Store
 from serving import model_answers
@@ -114,7 +114,7 @@ class Recommender:
         bought = distinct(with_baskets(histories, [case.basket if _counts(case) else () for case in cases]))
 
         def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
-            part = model_answers.part_of(bought, places)
+            part = bought if len(places) == len(cases) else part_of(bought, places)
             return model_answers.recommended(model, [cases[i] for i in places], part, histories.customers[places])
 
         def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:

@@ -324,7 +324,9 @@ class Broken:
 
 def break_model(shop: SmallShop, fails):
     model = shop.models.live[""]
-    object.__setattr__(model.snapshot, "index", Broken(model.snapshot.index, fails))
+    broken = Broken(model.snapshot.index, fails)
+    for holder in (model.snapshot, model.evidence):
+        object.__setattr__(holder, "index", broken)
     object.__setattr__(model.snapshot, "similar", Broken(model.similar, fails))
     return model
 
