@@ -32,11 +32,10 @@ format: $(VENV)/.dev ## put the code in its style
 docs: $(VENV)/.dev ## write the generated pages of the documentation
 	@$(BIN)/python -m serving docs
 
-MINUTES ?= 1
 fuzz: $(VENV)/.dev ## search for input that breaks a decoder or HTTP, led by coverage (MINUTES=10; see tests/fuzz/run.py)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --only-binary=:all: atheris \
 	  || { echo "atheris has no wheel for this platform and Python; tests/unit/test_rubbish.py needs none"; exit 2; }
-	@$(BIN)/python -m tests.fuzz.run $(MINUTES)
+	@$(BIN)/python -m tests.fuzz.run $(or $(MINUTES),1)
 
 bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

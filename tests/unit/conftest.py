@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import cimpl
 
+from consumers.embedded import EmbeddedBroker
 from tests.unit.small_shop import SmallShop, copied, open_shop, trained_folder
 
 _TOPIC, _VALUE, _HEADERS, _END = 1, 4, 10, 0
@@ -40,6 +41,13 @@ def _send(bootstrap, topic, value, times=1):
         assert failed == 0
     assert library.rd_kafka_flush(client, 5000) == 0
     library.rd_kafka_destroy(client)
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedBroker]:
+    """A broker for the tests of one module, without topics."""
+    with EmbeddedBroker() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 from consumers.broadcasts import Broadcasts
 from consumers.catalogue import read_listed
 from consumers.dead_letters import DeadLetters, read_all
-from consumers.embedded import EmbeddedBroker
 from consumers.events import InvalidRecord
 from consumers.metrics import Metrics
 from consumers.records import ReadError, Record
@@ -109,12 +108,6 @@ class Reading:
         version = f"v{number}-20261124T101500Z"
         self.send("models", key, SAID | {"version": version, "uri": version} | said)
         return version
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as started:
-        yield started
 
 
 @pytest.fixture

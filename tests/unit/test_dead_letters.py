@@ -19,7 +19,6 @@ from consumers.dead_letters import (
     own_headers,
     read_all,
 )
-from consumers.embedded import EmbeddedBroker
 from consumers.records import Record
 from tests.unit.worker_world import clients_of
 
@@ -31,12 +30,6 @@ RECORD = Record(
 
 def letter(record=RECORD, reason="not_json", message="the value is no JSON"):
     return DeadLetter(record, reason, message)
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as started:
-        yield started
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The documentation says what the code does: settings, metrics, topics and commands."""
 
 from pathlib import Path
+from subprocess import run
 
 import pytest
 
@@ -60,3 +61,10 @@ def test_the_readme_names_every_topic(setting):
 @pytest.mark.parametrize("command", SHOWN_COMMANDS)
 def test_the_readme_names_every_command(command):
     assert f"alsobought {command}" in text_of("README.md")
+
+
+@pytest.mark.parametrize(("target", "minutes"), [("chaos", 10), ("soak", 60)])
+def test_make_takes_the_minutes_that_the_chaos_page_promises(target, minutes):
+    told = run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert f"--chaos-minutes={minutes} " in told.stdout

@@ -11,7 +11,6 @@ from consumers import trainer as trainer_module
 from consumers.announcements import read_announcement
 from consumers.clients import BrokerUnavailable
 from consumers.dead_letters import read_all
-from consumers.embedded import EmbeddedBroker
 from consumers.metrics import Metrics
 from consumers.trainer import DATABASE, Trainer, TrainerProcess
 from consumers.training import announcer_of, train_once
@@ -23,12 +22,6 @@ from model.store import Store
 from tests.unit.learnt import GROUPS
 from tests.unit.shop_histories import shop_histories
 from tests.unit.worker_world import clients_of
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as started:
-        yield started
 
 
 @pytest.fixture

@@ -5,19 +5,12 @@ import pytest
 from config.settings import Settings
 from consumers.announcements import read_announcement
 from consumers.dead_letters import read_all
-from consumers.embedded import EmbeddedBroker
 from consumers.trainer import DATABASE, Trainer
 from model.metadata import read_about, versions
 from model.purchases import LogRecord, Purchase
 from model.store import Store
 from tests.unit.learnt import GROUPS
 from tests.unit.worker_world import clients_of
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as started:
-        yield started
 
 
 @pytest.fixture

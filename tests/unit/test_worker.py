@@ -18,12 +18,6 @@ PRODUCE = 0
 FETCH = 1
 
 
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as started:
-        yield started
-
-
 @pytest.fixture
 def own_broker():
     """For what would trouble the other tests."""
