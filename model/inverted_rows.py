@@ -2,11 +2,11 @@
 
 FAISS divides the rows into 4 * sqrt(n) lists by k-means, and a search reads the most promising: how many is found when
 the rows are laid out, from queries like those it will get. A list promises what its middle and the greatest last number
-in it would score; that number can be rewritten in place, and the list follows. Rows are kept in half precision, in one
-block of memory that is also the file.
+in it would score. That number can be rewritten in place: a row that has risen above what its list promises is compared
+with every query by itself, so that it does not draw the readers to its neighbours. Rows are kept in half precision, in
+one block of memory that is also the file.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ _LANES = 8  # FAISS reads half precision a number at a time, six times slower, w
 _COMPARED = 10  # recall is that of the best ten
 _TARGET = 0.996  # of the best ten found in the calibration: above what is promised, for other queries come
 _SPARED = 0.001  # of recall, for which nobody reads a quarter of all lists
-_LOWERED = 4  # peaks looked at with each change
+_TOLERATED = 1.0  # by so much a last number may pass what its list promises before it counts as risen
+_MOST_RISEN = 4096  # rows compared one by one; where there are more, the lists of the least promise more
 _DEPTH = 20  # lists enough to hold so many times the rows asked for
 
 
@@ -45,8 +46,10 @@ class InvertedRows:
         self._place[layout.rows] = np.repeat(self._begins, self._sizes) + within * self._filled
         self._list = np.zeros(len(self), np.uint32)  # by row
         self._list[layout.rows] = np.repeat(np.arange(self.lists, dtype=np.uint32), self._sizes)
-        self._peaks = layout.middles[:, dimension - 1]  # by list: no last number in it is greater
-        self._next = 0  # the list whose peak is looked at next
+        self._peaks = layout.middles[:, dimension - 1]  # by list: the greatest last number that it promises
+        self._risen = np.zeros(0, np.int64)  # ascending
+        self._risen_rows = self.take(self._risen)
+        self._see_risen(np.arange(len(self)), self.last())
 
     @classmethod
     def build(cls, matrix: NDArray[np.float32]) -> "InvertedRows":
@@ -80,16 +83,12 @@ class InvertedRows:
         for i in range(self.lists):
             mine = self._in_list(i)
             middles[i] = mine.mean(axis=0, dtype=np.float32) if len(mine) else 0.0
-        self._lower(range(self.lists))
+            self._peaks[i] = mine[:, self.dimension - 1].max(initial=-np.inf)
+        self._see_risen(np.arange(len(self)), self.last())
 
     def _in_list(self, number: int) -> NDArray[np.float16]:
         begin, size = int(self._begins[number]), int(self._sizes[number])
         return self._halves[begin : begin + size * self._filled].reshape(size, self._filled)
-
-    def _lower(self, lists: Iterable[int]) -> None:
-        """Work out the peaks of these lists anew."""
-        for i in lists:
-            self._peaks[i] = self._in_list(i)[:, self.dimension - 1].max(initial=-np.inf)
 
     def copy(self) -> "InvertedRows":
         """The same rows, to be rewritten apart from these."""
@@ -152,18 +151,39 @@ class InvertedRows:
 
     def last(self) -> NDArray[np.float32]:
         """float32 (n,): a copy of the last column."""
-        column: NDArray[np.float32] = self._halves[self._place + np.uint32(self.dimension - 1)].astype(np.float32)
-        return column
+        return self._last_of(np.arange(len(self)))
+
+    def _last_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        numbers: NDArray[np.float32] = self._halves[self._place[rows] + np.uint32(self.dimension - 1)].astype(
+            np.float32
+        )
+        return numbers
 
     def set_last(self, rows: NDArray[np.integer], values: NDArray[np.float32]) -> None:
-        """Replace the last number of `rows`; the next search uses it. O(len(rows)): a list's peak rises at once.
-
-        That it has fallen is seen within the next lists / 4 calls; until then the list is read in vain.
-        """
+        """Replace the last number of `rows`, none of them named twice; the next search uses it."""
         self._halves[self._place[rows] + np.uint32(self.dimension - 1)] = values
-        np.maximum.at(self._peaks, self._list[rows], values)
-        self._lower(i % self.lists for i in range(self._next, self._next + min(_LOWERED, self.lists)))
-        self._next = (self._next + _LOWERED) % self.lists
+        self._see_risen(rows, values)
+
+    def _see_risen(self, rows: NDArray[np.integer], values: NDArray[np.float32]) -> None:
+        """Note which of `rows` have risen above the promise of their list, now that `values` are their last numbers."""
+        above = values > self._peaks[self._list[rows]] + _TOLERATED
+        if not above.any() and not len(self._risen):
+            return
+        risen = np.union1d(np.setdiff1d(self._risen, rows[~above]), rows[above])
+        if not np.array_equal(risen, self._risen):
+            self._risen = self._greatest(risen)
+            self._risen_rows = self.take(self._risen)
+        else:
+            self._risen_rows[np.searchsorted(self._risen, rows[above]), -1] = self._last_of(rows[above])
+
+    def _greatest(self, risen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """So many of these rows as may be compared one by one; the lists of the others promise what they need."""
+        if len(risen) <= _MOST_RISEN:
+            return risen
+        last = self._last_of(risen)
+        order = np.argsort(-last, kind="stable")
+        np.maximum.at(self._peaks, self._list[risen[order[_MOST_RISEN:]]], last[order[_MOST_RISEN:]])
+        return np.sort(risen[order[:_MOST_RISEN]])
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Likely the best rows for queries float32 (n, dimension): scores and rows, both (n, k), best first.
@@ -177,7 +197,23 @@ class InvertedRows:
         found: tuple[NDArray[np.float32], NDArray[np.int64]] = self._ivf.search(
             _filled_up(queries, self._filled), k, params=reading
         )
-        return found
+        return self._with_risen(queries, *found) if len(self._risen) else found
+
+    def _with_risen(
+        self, queries: NDArray[np.float32], scores: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """What the lists gave, and the risen rows where they belong among it."""
+        k, lowest = scores.shape[1], np.finfo(np.float32).min
+        scores[np.isin(rows, self._risen)] = lowest
+        risen_scores, places = faiss.knn(
+            np.ascontiguousarray(queries), self._risen_rows, min(k, len(self._risen)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        scores = np.concatenate((scores, risen_scores), axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores = np.take_along_axis(scores, best, axis=1)
+        rows = np.take_along_axis(np.concatenate((rows, self._risen[places]), axis=1), best, axis=1)
+        rows[scores <= lowest] = -1
+        return scores, rows
 
 
 def _opened(block: NDArray[np.uint8], dimension: int) -> Any:

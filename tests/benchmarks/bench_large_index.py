@@ -89,7 +89,7 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def show_recall(ours: ItemIndex, exact: ItemIndex, asking: NDArray[np.float32]) -> None:
-    """What is found of the exact best: as built, and after the biases have moved."""
+    """What is found of the exact best, and what a search costs: as built, and after the biases have moved."""
     random, every, built = np.random.default_rng(9), np.arange(len(ours)), exact.bias
     sold = np.zeros(len(built))
     sold[random.choice(len(built), len(built) // 500, replace=False)] = 2.5
@@ -105,8 +105,9 @@ def show_recall(ours: ItemIndex, exact: ItemIndex, asking: NDArray[np.float32]) 
             index.set_bias(every, bias)
         best, found = exact.search(asking[:512], DEEP)[1], ours.search(asking[:512], K)[1]
         deep = ours.search(asking[:512], DEEP)[1]
-        rows.append((what, f"{shared(best[:, :K], found):.4f}", f"{shared(best, deep):.4f}"))
-    table(("biases", f"recall@{K}", f"recall@{DEEP}"), rows)
+        spent = cost(lambda: ours.search(asking[:BATCH], K))[1]
+        rows.append((what, f"{shared(best[:, :K], found):.4f}", f"{shared(best, deep):.4f}", f"{spent:.1f}"))
+    table(("biases", f"recall@{K}", f"recall@{DEEP}", "CPU µs a search in batches"), rows)
 
 
 def shared(best: NDArray[np.int64], found: NDArray[np.int64]) -> float:

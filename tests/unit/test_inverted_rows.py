@@ -72,6 +72,57 @@ def test_a_list_whose_great_number_is_gone_is_left_alone_again(rows, matrix):
     np.testing.assert_array_equal(rows.search(query(matrix, 0), 50)[1], before)
 
 
+@pytest.fixture
+def crowded(rows, matrix):
+    """One row of each group has risen far above the others."""
+    risen = np.arange(7, len(matrix), 60)
+    rows.set_last(risen, matrix[risen, -1] + 6)
+    return rows
+
+
+def exact_best(rows, asked, k):
+    return np.argsort(-(rows.every() @ asked[0]), kind="stable")[:k].tolist()
+
+
+def test_rows_that_rise_everywhere_do_not_hide_the_likely_ones(crowded, matrix):
+    asked = [query(matrix, row) for row in range(0, 3000, 100)]
+    found = [crowded.search(one, 10)[1][0].tolist() for one in asked]
+
+    shared = [len(set(mine) & set(exact_best(crowded, one, 10))) for mine, one in zip(found, asked, strict=True)]
+    assert np.mean(shared) > 0.995 * 10
+
+
+def test_a_risen_row_is_found_once_at_the_score_it_has(crowded, matrix):
+    scores, found = crowded.search(query(matrix, 7), len(matrix))
+
+    assert sorted(found[0].tolist()) == list(range(len(matrix)))
+    np.testing.assert_allclose(scores[0], crowded.take(found[0]) @ query(matrix, 7)[0], rtol=1e-3, atol=1e-3)
+
+
+def test_risen_rows_are_known_again_after_writing_and_reading(crowded, matrix, tmp_path):
+    crowded.write(tmp_path / "rows.index")
+    back = InvertedRows.read(tmp_path / "rows.index", 13)
+
+    np.testing.assert_array_equal(back.search(query(matrix, 9), 20)[1], crowded.search(query(matrix, 9), 20)[1])
+
+
+def test_a_risen_row_that_rises_on_or_falls_is_found_where_it_is_now(crowded, matrix):
+    crowded.set_last(np.array([7, 67]), np.array([900, -900], np.float32))
+
+    best = crowded.search(query(matrix, 67), 40)[1][0].tolist()
+    assert best[0] == 7
+    assert 67 not in best
+
+
+def test_more_risen_rows_than_are_compared_one_by_one_are_found_by_their_lists(rows, matrix, monkeypatch):
+    monkeypatch.setattr("model.inverted_rows._MOST_RISEN", 3)
+    far = np.argsort(matrix[:, :-1] @ matrix[0, :-1])[:9]
+    rows.probes = 12
+    rows.set_last(far, np.linspace(500, 600, 9, dtype=np.float32))
+
+    assert rows.search(query(matrix, 0), 9)[1][0].tolist() == exact_best(rows, query(matrix, 0), 9)
+
+
 def test_a_row_of_minus_infinity_is_never_found(rows, matrix):
     best = rows.search(query(matrix, 0), 30)[1][0]
     rows.set_last(best, np.full(30, -np.inf, np.float32))
