@@ -20,6 +20,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"chaos: seed {config.getoption('--chaos-seed')}"
 
 
+@pytest.hookimpl(trylast=True)  # only those that were chosen share the minutes
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if marker := item.get_closest_marker("chaos"):
