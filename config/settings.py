@@ -91,7 +91,7 @@ class IngestSettings(Section):
 
     ingest_batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """At most so many records are stored in one transaction."""
-    fold_every_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+    fold_every_events: Annotated[int, Field(ge=1, le=100_000_000)] = 20_000
     """After so many purchases, or a tenth of the customers if that is more, new lines are folded into the histories."""
     dedupe_window_events: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
     """An event_id that comes again within so many events of its partition is counted once."""

@@ -4,8 +4,9 @@ A line is two little-endian uint32: product number, seconds since 1970. A tail b
 what `pack` wrote, `unpack` returns.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,37 @@ class Orders:
         zeroed = (np.where(gone, column.dtype.type(0), column) for column in (self.customers, self.times, self.sizes))
         nobody, never, empty = zeroed
         return Orders(nobody, self.logs, never, empty, self.hashes, self.products[kept], self.prices[kept])
+
+    def by_customer(self, size: int, paid: Mapping[int, float]) -> list["Orders"]:
+        """The same lines, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
+
+        Each customer's lines keep their order. The prices said are those in `paid`, by product number, each once.
+        Orders of nobody are left out, and so are hashes.
+        """
+        order = np.argsort(self.customers, kind="stable")
+        order = order[self.customers[order] > 0]
+        customers, sizes = self.customers[order], self.sizes[order]
+        products = self.products[np.argsort(np.repeat(self.customers, self.sizes), kind="stable")]
+        prices = np.full(len(products), np.nan, np.float32)
+        if paid:
+            numbers, places = np.unique(products, return_index=True)
+            prices[places[np.searchsorted(numbers, list(paid))]] = list(paid.values())
+        firsts = np.flatnonzero(np.diff(customers, prepend=np.uint32(0)))
+        wanted = np.searchsorted(firsts, np.arange(size, len(customers), size))
+        cuts = np.unique(firsts[wanted[wanted < len(firsts)]]).tolist()
+        ends = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+        return [
+            Orders(
+                customers[start:stop],
+                self.logs[order[start:stop]],
+                self.times[order[start:stop]],
+                sizes[start:stop],
+                np.zeros(stop - start, np.uint64),
+                products[ends[start] : ends[stop]],
+                prices[ends[start] : ends[stop]],
+            )
+            for start, stop in pairwise([0, *cuts, len(customers)])
+        ]
 
     def lines(self) -> NDArray[np.uint32]:
         """uint32 (m, 2): product number and time of every line."""

@@ -82,7 +82,9 @@ class Plan:
                 waiting = []
         self._take(waiting)
         self.orders = self._all_orders()
+        self.paid: dict[int, float] = {}  # product number -> the price said last
         if self.orders is not None:
+            self.paid = self.orders.prices_paid()
             self.result.products, self.result.times = self.orders.products, self.orders.line_times()
             self.result.buyers = self.orders.customers[self.orders.customers > 0]
         self.result.gone = tuple(self.gone)

@@ -3,7 +3,12 @@
 The file has the same in its `product` table. Number 0 is a placeholder, so that numbers index lists and arrays.
 """
 
+import math
+from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
 
 from model.purchases import Product
 
@@ -13,7 +18,7 @@ class ProductNumbers:
 
     def __init__(self) -> None:
         self._products = [Product("", "")]
-        self._paid: list[float | None] = [None]  # by product number
+        self._paid = array("f", (math.nan,))  # by product number, NaN = nothing
         self._by_brand: dict[str, dict[str, int]] = {}  # brand -> product id -> number
 
     def __len__(self) -> int:
@@ -48,21 +53,21 @@ class ProductNumbers:
 
     def price_of(self, number: int) -> float | None:
         """The catalogue's price, else the one that was paid last, else None."""
-        price = self._products[number].price
-        return self._paid[number] if price is None else price
+        price, paid = self._products[number].price, self._paid[number]
+        return price if price is not None or math.isnan(paid) else paid
 
     def add(self, product: Product, paid: float | None = None) -> int:
         """Give a new product the next number."""
         number = len(self._products)
         self._by_brand.setdefault(product.brand, {})[product.product_id] = number
         self._products.append(product)
-        self._paid.append(paid)
+        self._paid.append(math.nan if paid is None else paid)
         return number
 
-    def add_all(self, products: Iterable[tuple[str, str]]) -> None:
-        """Give each of these new (brand, product id) the next number, in their order."""
-        for brand, product_id in products:
-            self.add(Product(brand, product_id))
+    def add_all(self, products: Iterable[tuple[str, str]], paid: Mapping[int, float] = MappingProxyType({})) -> None:
+        """Give each of these new (brand, product id) the next number, in their order; `paid` by number, where said."""
+        for number, (brand, product_id) in enumerate(products, len(self)):
+            self.add(Product(brand, product_id), paid.get(number))
 
     def list(self, product: Product) -> int:
         """Take over what the catalogue says of a product, known or not; returns its number."""
@@ -74,7 +79,10 @@ class ProductNumbers:
 
     def changed(self, prices: Mapping[int, float]) -> dict[int, float]:
         """Of these prices, by product number, those that differ from what was last paid."""
-        return {number: price for number, price in prices.items() if price != self._paid[number]}
+        numbers = np.fromiter(prices.keys(), np.int64, len(prices))
+        now = np.fromiter(prices.values(), np.float32, len(prices))
+        differ = np.asarray(self._paid)[numbers] != now
+        return dict(zip(numbers[differ].tolist(), now[differ].tolist(), strict=True))
 
     def pay(self, prices: Mapping[int, float]) -> None:
         """Remember the prices paid last, by product number."""

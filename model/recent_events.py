@@ -61,7 +61,8 @@ class RecentEvents:
 
     def packed(self, logs: Iterable[int]) -> list[tuple[int, bytes]]:
         """(log, bytes) of the windows of these logs, for `load`."""
-        return [(log, np.array(self._order[log], _HASH).tobytes()) for log in logs if log in self._order]
+        known = [log for log in logs if log in self._order]
+        return [(log, np.fromiter(self._order[log], _HASH, len(self._order[log])).tobytes()) for log in known]
 
 
 class Pending:

@@ -3,12 +3,14 @@
 A batch of log records comes in; its order lines, new customers, new products and the next offsets are committed
 together or not at all, so an order is counted once however often it is read. Fresh lines wait in a `tail` (a row for
 each batch, mirrored in memory) and are folded into one row for each customer, which keeps a read at one statement for a
-whole micro-batch of customers. Layouts compared: tests/benchmarks/bench_store.py.
+whole micro-batch of customers. A fold begins by dividing the tail by customer, and moves a part of it with each batch,
+so that no batch takes long. Layouts compared: tests/benchmarks/bench_store.py.
 """
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -38,6 +40,7 @@ _HISTORIES_OF = (
 )
 _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 
+_PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
 # each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
 _CUSTOMERS_PER_WAITING_EVENT = 10
 
@@ -49,7 +52,7 @@ class Store:
         self,
         path: Path,
         *,
-        fold_every_events: int = 50_000,
+        fold_every_events: int = 20_000,
         dedupe_window_events: int = 50_000,
         customers_in_memory: int = 250_000,
     ) -> None:
@@ -61,6 +64,7 @@ class Store:
         self._numbers = ProductNumbers()
         self._recent = RecentEvents(dedupe_window_events)
         self._tail = Tail()
+        self._leaving: dict[int, Tail] = {}  # row -> part of an older tail that is being folded
         self._customers = CustomerNumbers(customers_in_memory)
         self._erased_in_wal = False
         try:
@@ -82,13 +86,12 @@ class Store:
         for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
             orders = unpack(blob)
             refuse_unknown(orders.products, len(self._numbers))
-            self._keep(orders)
+            self._keep(orders, orders.prices_paid())
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
         with suppress(StoreUnavailable):  # the tail is in the file as well: the next start reads it
-            if self._tail.events:
-                self.fold()
+            self.fold()
             self._empty_write_ahead_log(wait=True)
         self._db.close()
 
@@ -147,7 +150,7 @@ class Store:
         A record below its log's next offset was applied before and is skipped; so is an order whose event id is among
         the last ones of its log. Records of partitions that are not open are refused by KeyError.
         """
-        if any(isinstance(record.change, Forget) for record in records):
+        if Forget in {type(record.change) for record in records}:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
         self._find_customers(records)
         known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
@@ -158,8 +161,10 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        if self._tail.events >= max(self._fold_at, self._last_customer // _CUSTOMERS_PER_WAITING_EVENT):
-            self.fold()
+        if self._leaving:
+            self._fold_parts(1 + 2 * len(records) // _PART_EVENTS)  # faster than the next tail grows
+        elif self._tail.events >= max(self._fold_at, self._last_customer // _CUSTOMERS_PER_WAITING_EVENT):
+            self._divide_tail()
         return plan.result
 
     def _find_customers(self, records: Iterable[LogRecord]) -> None:
@@ -185,14 +190,14 @@ class Store:
         self._last_customer = plan.last_customer
         self._customers.drop(plan.gone.values())
         self._customers.add(plan.new_customers)
-        self._numbers.add_all(plan.products)
+        self._numbers.add_all(plan.products, plan.paid)
         for partition, offset in plan.nexts.items():
             self._logs[partition].next = offset
         if plan.orders is not None:
-            self._keep(plan.orders)
+            self._keep(plan.orders, plan.paid)
 
-    def _keep(self, orders: Orders) -> None:
-        self._tail.add(orders)
+    def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
+        self._tail.add(orders, paid)
         for log in np.unique(orders.logs).tolist():
             self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
 
@@ -203,12 +208,38 @@ class Store:
         self._erased_in_wal &= bool(busy)
 
     def fold(self) -> None:
-        """Move the waiting lines into their customers' rows."""
+        """Move all waiting lines into their customers' rows."""
+        self._fold_parts(len(self._leaving))
+        if self._tail.events:
+            self._divide_tail()
+            self._fold_parts(len(self._leaving))
+
+    def _divide_tail(self) -> None:
+        """Begin to fold."""
         paid = self._numbers.changed(self._tail.paid)
+        parts = self._tail.parts(_PART_EVENTS, paid)
         with self._transaction() as db:
-            writing.fold(db, self._tail, self._recent, paid)
+            rows = writing.divide_tail(db, parts, self._recent.packed(self._tail.logs))
         self._numbers.pay(paid)
         self._tail = Tail()
+        for row, part in zip(rows, parts, strict=True):
+            self._leaving[row] = Tail()
+            self._leaving[row].add(part, part.prices_paid())
+
+    def _fold_parts(self, most: int) -> None:
+        """Move the oldest parts into their customers' rows."""
+        moved = list(islice(self._leaving.items(), most))
+        if not moved:
+            return
+        with self._transaction() as db:
+            for row, part in moved:
+                writing.fold(db, row, part)
+        for row, _ in moved:
+            del self._leaving[row]
+
+    def _waiting_lines(self, customer: int) -> bytes:
+        """The customer's lines that are not folded yet, packed."""
+        return b"".join(part.lines(customer) for part in (*self._leaving.values(), self._tail))
 
     def list_products(self, listed: Sequence[Product], positions: Mapping[str, int]) -> list[int]:
         """Take up catalogue entries (new or changed, the last of one product wins), and the catalogue's next offsets.
@@ -270,7 +301,7 @@ class Store:
         numbers: dict[str, int] = {}
         with explained(self.path), consistent(self.path):
             for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, self._open_logs())):
-                found[profile] = found.get(profile, b"") + (lines or b"") + self._tail.lines(customer)
+                found[profile] = found.get(profile, b"") + (lines or b"") + self._waiting_lines(customer)
                 numbers[profile] = customer
             return histories_of(
                 [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
@@ -283,7 +314,7 @@ class Store:
             rows = self._db.execute(_HISTORIES_OF, (wanted, self._open_logs())).fetchall()
             return histories_of(
                 [customer for customer, _ in rows],
-                [(lines or b"") + self._tail.lines(customer) for customer, lines in rows],
+                [(lines or b"") + self._waiting_lines(customer) for customer, lines in rows],
             )
 
     def _open_logs(self) -> str:

@@ -4,7 +4,7 @@ Adding keeps the columns as they come. Who bought what is worked out when somebo
 up never pays for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -22,11 +22,11 @@ class Tail:
         self._found = 0  # so many batches are in `_lines`
         self._lines: dict[int, bytes] = {}  # customer -> packed lines
 
-    def add(self, orders: Orders) -> None:
-        """Append a batch."""
+    def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
+        """Append a batch, and the price that it says last of each product."""
         self._batches.append(orders)
         self.logs.update(np.unique(orders.logs).tolist())
-        self.paid.update(orders.prices_paid())
+        self.paid.update(paid)
         self.events += len(orders.customers)
 
     def lines(self, customer: int) -> bytes:
@@ -40,6 +40,10 @@ class Tail:
     def rows(self) -> Iterator[tuple[int, int, bytes]]:
         """(customer, log, packed lines) in customer order, as the table is stored."""
         return _by_customer(Orders.joined(self._batches)) if self._batches else iter(())
+
+    def parts(self, size: int, paid: Mapping[int, float]) -> list[Orders]:
+        """What waits as `Orders.by_customer` divides it."""
+        return Orders.joined(self._batches).by_customer(size, paid) if self._batches else []
 
 
 def _by_customer(orders: Orders) -> Iterator[tuple[int, int, bytes]]:

@@ -2,11 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from model.packing import pack
+from model.packing import Orders, pack
 from model.planning import Log, Plan
 from model.purchases import Product
-from model.recent_events import RecentEvents
 from model.tail import Tail
 
 # (cluster, topic, topic id): offsets mean nothing outside of it
@@ -66,7 +66,7 @@ def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], firs
     if plan.new_customers:
         db.executemany("INSERT INTO customer VALUES (?, ?, ?)", plan.new_customers)
     db.execute("INSERT OR REPLACE INTO meta VALUES ('last_customer', ?)", (str(plan.last_customer),))
-    number_products(db, plan.products, first_product)
+    number_products(db, plan.products, first_product, plan.paid)
     if plan.orders is not None:
         db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(plan.orders),))
     moved = [(offset, logs[partition].number) for partition, offset in plan.nexts.items()]
@@ -84,18 +84,30 @@ def _erase(db: sqlite3.Connection, gone: Mapping[int, str]) -> None:
     db.execute(_COUNT_ERASED, (len(gone),))
 
 
-def number_products(db: sqlite3.Connection, products: Iterable[tuple[str, str]], first: int) -> None:
-    """New (brand, product id), numbered from `first` on."""
-    rows = [(number, *product) for number, product in enumerate(products, first)]
-    db.executemany("INSERT INTO product(id, brand, product_id) VALUES (?, ?, ?)", rows)
+def number_products(
+    db: sqlite3.Connection,
+    products: Iterable[tuple[str, str]],
+    first: int,
+    paid: Mapping[int, float] = MappingProxyType({}),
+) -> None:
+    """New (brand, product id), numbered from `first` on; `paid` is what they cost, by number, where it was said."""
+    rows = [(number, *product, paid.get(number)) for number, product in enumerate(products, first)]
+    db.executemany("INSERT INTO product(id, brand, product_id, paid) VALUES (?, ?, ?, ?)", rows)
 
 
-def fold(db: sqlite3.Connection, tail: Tail, recent: RecentEvents, paid: Mapping[int, float]) -> None:
-    """Move the waiting lines into their customers' rows; `paid` are the prices that have changed, by product number."""
-    db.executemany(_FOLD, tail.rows())
-    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", recent.packed(tail.logs))
-    db.executemany("UPDATE product SET paid = ? WHERE id = ?", [(price, number) for number, price in paid.items()])
+def divide_tail(db: sqlite3.Connection, parts: Iterable[Orders], windows: Iterable[tuple[int, bytes]]) -> list[int]:
+    """Put the parts of the tail in its place; returns their rows. `windows` are the recent events, by log."""
+    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", windows)
     db.execute("DELETE FROM tail")
+    return [int(db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(part),)).lastrowid or 0) for part in parts]
+
+
+def fold(db: sqlite3.Connection, row: int, waiting: Tail) -> None:
+    """Move a row of the tail, which holds these lines, into the rows of its customers and products."""
+    db.executemany(_FOLD, waiting.rows())
+    prices = [(price, number) for number, price in waiting.paid.items()]
+    db.executemany("UPDATE product SET paid = ? WHERE id = ?", prices)
+    db.execute("DELETE FROM tail WHERE id = ?", (row,))
 
 
 def list_products(db: sqlite3.Connection, products: Iterable[Product], positions: Mapping[str, int]) -> None:

@@ -1,9 +1,11 @@
 """Whatever comes in whichever batches, repeated, forgotten, folded or cut off, the store equals a few plain lists."""
 
+import math
 import tempfile
 from collections import deque
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -24,9 +26,9 @@ purchases = st.builds(
     brand=st.sampled_from(["", "acme"]),
     time_s=st.integers(0, 2**32 - 1),
     products=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True).map(tuple),
-    prices=st.just(()),
+    prices=st.sampled_from([(1.5,), (2.5,), (math.nan,)]),
     event_id=st.sampled_from(["", "1", "2", "3", "4", "5", "6", "7"]),
-).map(lambda p: Purchase(p.profile, p.brand, p.time_s, p.products, (2.5,) * len(p.products), p.event_id))
+).map(lambda p: Purchase(p.profile, p.brand, p.time_s, p.products, p.prices * len(p.products), p.event_id))
 changes = st.none() | st.builds(Forget, profiles, st.sampled_from(["", *PROFILES])) | purchases | purchases | purchases
 batches = st.lists(st.tuples(st.sampled_from(PARTITIONS), changes), min_size=1, max_size=8)
 
@@ -68,6 +70,8 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.folder = tempfile.TemporaryDirectory()
+        self.small_parts = patch("model.store._PART_EVENTS", 3)
+        self.small_parts.start()
         self.path = Path(self.folder.name) / "alsobought.db"
         self.oracle = Oracle()
         self.log = {partition: [] for partition in PARTITIONS}
@@ -100,8 +104,11 @@ class StoreAgainstOracle(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self):
+        prices = self.prices()
         self.store._db.close()
         self.open()
+
+        assert self.prices() == prices
 
     @rule()
     def the_service_is_restarted(self):
@@ -128,6 +135,10 @@ class StoreAgainstOracle(RuleBasedStateMachine):
 
         assert contents.watermark.offsets == self.oracle.next
         assert sorted(self.lines(contents.histories, contents.products)) == sorted(expected)
+        assert [product.price for product in contents.products] == self.prices()
+
+    def prices(self):
+        return [self.store.price_of(number) for number in range(len(self.store.products()))]
 
     @staticmethod
     def lines(histories, products):
@@ -141,6 +152,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "store"):
             self.store._db.close()
+            self.small_parts.stop()
             self.folder.cleanup()
 
 

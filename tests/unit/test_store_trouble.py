@@ -86,8 +86,9 @@ def test_a_fold_that_fails_loses_nothing(store):
     store._fold_at = 1
     store._db.execute("CREATE TRIGGER no BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk trouble'); END")
 
+    store.apply(orders(1, start=3))  # begins to fold
     with pytest.raises(StoreUnavailable, match="disk trouble"):
-        store.apply(orders(2, start=3))
+        store.apply(orders(1, start=4))
 
     assert state(store) == (5, 100, 21)
 
