@@ -130,6 +130,34 @@ def test_folding_changes_no_history(path):
     store.close()
 
 
+def all_bought(store):
+    return {profile: bought(store, profile) for profile in (f"customer-{at}" for at in range(5))}
+
+
+@pytest.mark.parametrize(("later_batches", "parts_left"), [(0, 5), (1, 3), (2, 1), (3, 0)])
+def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later_batches, parts_left):
+    monkeypatch.setattr("model.store._PART_EVENTS", 2)
+    store = open_store(path, fold_every_events=12)
+    orders = [order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,), event_id=f"e{at}") for at in range(12)]
+    store.apply(log_of(*orders))
+    for at in range(later_batches):
+        store.apply(log_of(order("customer-0", f"q{at}"), start=12 + at))
+    expected = {f"customer-{at}": [f"p{number}" for number in range(at, 12, 5)] for at in range(5)}
+    expected["customer-0"] += [f"q{at}" for at in range(later_batches)]
+
+    assert len(store._leaving) == parts_left
+    assert all_bought(store) == expected
+    contents = read_contents(path)
+    read = [contents.products[number].product_id for number in contents.histories.products]
+    assert read == [product for products in expected.values() for product in products]
+    store._db.close()  # as a killed process leaves it
+    again = open_store(path)
+    assert all_bought(again) == expected
+    assert [again.price_of(again.number_of("", f"p{at}")) for at in range(12)] == [1.0 + at for at in range(12)]
+    assert again.apply(log_of(*orders, start=100)).duplicate == 12
+    again.close()
+
+
 def test_lines_wait_longer_where_there_are_many_customers(path):
     store = open_store(path, fold_every_events=1)
     store.apply(log_of(*(order(f"customer-{at}") for at in range(30))))
