@@ -23,7 +23,7 @@ from model.recent_buyers import RecentBuyers
 from model.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from model.store import Store
 
-_TIED_TOGETHER = 4096  # rows: some 2 ms
+_TIED_TOGETHER = 1024  # rows: some 2 ms
 _PLACED_TOGETHER = 262_144  # rows: some 2 ms
 _REWRITTEN_TOGETHER = 16_384  # biases: some 2 ms
 _LOOKED_AT_TOGETHER = 32  # customers: some 2 ms of work, so that a turn ends soon after its time is up
