@@ -161,7 +161,9 @@ class SimilarItems:
         form: IndexForm = IndexForm(),
     ) -> "SimilarItems":
         """Read a file that `write` made of the same IN vectors, as `ItemIndex.read` does."""
-        return cls(vectors, (InvertedRows if form.lists else FlatRows).read(path, vectors.shape[1] + 1), form)
+        dimension = vectors.shape[1] + 1
+        rows = InvertedRows.read(path, dimension, mapped=True) if form.lists else FlatRows.read(path, dimension)
+        return cls(vectors, rows, form)
 
     def write(self, path: Path) -> None:
         """Write all but the IN vectors."""

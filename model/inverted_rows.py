@@ -70,10 +70,13 @@ class InvertedRows:
         return built
 
     @classmethod
-    def read(cls, path: Path, dimension: int) -> "InvertedRows":
-        """Read what `write` wrote. Raises ValueError when it is something else, RuntimeError when faiss can not."""
+    def read(cls, path: Path, dimension: int, *, mapped: bool = False) -> "InvertedRows":
+        """Read what `write` wrote. Raises ValueError when it is something else, RuntimeError when faiss can not.
+
+        `mapped`: leave the rows in the file, whose memory all processes share; `set_last` must then not be called.
+        """
         try:
-            return cls(np.fromfile(path, np.uint8), dimension)
+            return cls(np.asarray(np.memmap(path, mode="r")) if mapped else np.fromfile(path, np.uint8), dimension)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

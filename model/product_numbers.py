@@ -10,16 +10,19 @@ from types import MappingProxyType
 
 import numpy as np
 
+from model.packed_products import PackedProducts
 from model.purchases import Product
+
+_KEPT = 65_536  # names of a brand that were asked for lately
 
 
 class ProductNumbers:
     """Every product that was ever bought or listed."""
 
     def __init__(self) -> None:
-        self._products = [Product("", "")]
-        self._paid = array("f", (math.nan,))  # by product number, NaN = nothing
-        self._by_brand: dict[str, dict[str, int]] = {}  # brand -> product id -> number
+        self._products = PackedProducts()
+        self._paid = array("f", [math.nan])  # by product number, NaN = not known
+        self._by_brand: dict[str, _Names] = {}
 
     def __len__(self) -> int:
         """One more than the highest number."""
@@ -41,28 +44,27 @@ class ProductNumbers:
 
     def number_of(self, brand: str, product_id: str) -> int | None:
         """The product's number, None when it has none."""
-        return self._by_brand.get(brand, {}).get(product_id)
+        return self.in_brand(brand)(product_id)
 
     def in_brand(self, brand: str) -> Callable[[str], int | None]:
         """From a product id of this brand to its number, None where it has none yet; valid until the next `add`."""
-        return self._by_brand.get(brand, {}).get
+        return self._by_brand[brand].__getitem__ if brand in self._by_brand else _no_number
 
     def brands_of(self, product_id: str) -> list[str]:
         """The brands that have a product of this id."""
-        return [brand for brand, numbers in self._by_brand.items() if product_id in numbers]
+        return [brand for brand in self._by_brand if (brand, product_id) in self]
 
     def price_of(self, number: int) -> float | None:
         """The catalogue's price, else the one that was paid last, else None."""
         price, paid = self._products[number].price, self._paid[number]
-        return price if price is not None or math.isnan(paid) else paid
+        return price if price is not None else None if math.isnan(paid) else paid
 
     def add(self, product: Product, paid: float | None = None) -> int:
         """Give a new product the next number."""
-        number = len(self._products)
-        self._by_brand.setdefault(product.brand, {})[product.product_id] = number
-        self._products.append(product)
+        if product.brand not in self._by_brand:
+            self._by_brand[product.brand] = _Names(self._products, product.brand)
         self._paid.append(math.nan if paid is None else paid)
-        return number
+        return self._products.add(product)
 
     def add_all(self, products: Iterable[tuple[str, str]], paid: Mapping[int, float] = MappingProxyType({})) -> None:
         """Give each of these new (brand, product id) the next number, in their order; `paid` by number, where said."""
@@ -74,7 +76,7 @@ class ProductNumbers:
         number = self.number_of(product.brand, product.product_id)
         if number is None:
             return self.add(product)
-        self._products[number] = product
+        self._products.replace(number, product)
         return number
 
     def changed(self, prices: Mapping[int, float]) -> dict[int, float]:
@@ -88,3 +90,24 @@ class ProductNumbers:
         """Remember the prices paid last, by product number."""
         for number, price in prices.items():
             self._paid[number] = price
+
+
+class _Names(dict[str, int]):
+    """The numbers of a brand's products by their ids: kept are those asked for lately, the others are looked for."""
+
+    def __init__(self, products: PackedProducts, brand: str) -> None:
+        super().__init__()
+        self._products = products
+        self._brand = brand
+
+    def __missing__(self, product_id: str) -> int | None:
+        number = self._products.find(self._brand, product_id)
+        if number is not None:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[product_id] = number
+        return number
+
+
+def _no_number(_: str) -> None:
+    """What a brand without products has for every id."""

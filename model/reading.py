@@ -77,12 +77,28 @@ def read_contents(path: Path) -> Contents:
         return contents_of(db)
 
 
+def read_histories(path: Path) -> Histories:
+    """The histories alone: the names of a million products would take a worker's memory twice.
+
+    Raises `StoreUnavailable`.
+    """
+    with reading(path) as db, consistent(path):
+        histories = _histories(db, _tail(db))
+        (products,) = db.execute("SELECT count(*) FROM product").fetchone()
+        refuse_unknown(histories.products, products + 1)
+        return histories
+
+
 def contents_of(db: sqlite3.Connection) -> Contents:
     """The same, within a transaction that is already open; what contradicts itself raises as it comes."""
-    tail = [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
+    tail = _tail(db)
     contents = Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
     refuse_unknown(contents.histories.products, len(contents.products))
     return contents
+
+
+def _tail(db: sqlite3.Connection) -> list[Orders]:
+    return [unpack(blob) for (blob,) in db.execute("SELECT orders FROM tail ORDER BY id")]
 
 
 def _watermark(db: sqlite3.Connection) -> Watermark:

@@ -23,7 +23,7 @@ from consumers.partitions import Partitions
 from consumers.topics import TopicNames, Topics
 from consumers.worker import Worker
 from model.demand import Demand
-from model.reading import read_contents
+from model.reading import read_histories
 from model.recent_buyers import RecentBuyers
 from model.store import Applied, Store
 from serving.accuracy import Allowance
@@ -74,7 +74,7 @@ class Base:
                 action="this topic is read from where it was left, or from its start; the others stay in the file",
             )
         self.demand.forget()
-        histories = read_contents(self.store.path).histories
+        histories = read_histories(self.store.path)
         self.demand.add(histories.products, histories.times)
         self.buyers.load(histories)
 

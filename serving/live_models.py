@@ -27,9 +27,10 @@ from model.schema import StoreUnavailable
 from model.snapshot import SnapshotRefused, version_number
 from model.store import Store
 from serving.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
+from serving.process import give_back_memory
 
 log = structlog.get_logger(__name__)
-_TYING_S = 0.003  # of a turn, for a model on its way in
+_TYING_S = 0.002  # of a turn, for a model on its way in
 _NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
 
@@ -208,6 +209,7 @@ class LiveModels:
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._measure()
+        threading.Thread(target=give_back_memory, name="give-back-memory", daemon=True).start()
         gc.freeze()  # else a full collection looks at every product there is: 0.2 s for a million, with no answer
         log.info(
             "model_swapped",

@@ -6,7 +6,6 @@ swap; 400 bytes of the worker's own memory for each product. No broker, so that 
 """
 
 import argparse
-import gc
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -23,11 +22,11 @@ from consumers.metrics import Metrics
 from model.demand import Demand
 from model.drafting import Learnt, drafted
 from model.item2vec import Item2vec
-from model.metadata import Ranking, read_about, versions
+from model.metadata import Ranking, file_names, read_about, versions
 from model.product_votes import no_votes
 from model.purchases import LogRecord, Purchase
 from model.ranking import Scoring
-from model.reading import read_contents
+from model.reading import read_contents, read_histories
 from model.snapshot import manifest_digest
 from model.snapshot_writing import write_snapshot
 from model.store import Store
@@ -107,34 +106,36 @@ def prepare(folder: Path, shop: LargeCatalogue, count: int) -> None:
 def work(folder: Path) -> None:
     """The worker's part."""
     set_up_logging("console", "error")
-    before = own_memory()
-    store, demand = Store(folder / "alsobought.db"), Demand()
+    memory = [own_memory()]
+    store = Store(folder / "alsobought.db")
     store.open_log(*_LOG)
-    histories = read_contents(store.path).histories
+    memory.append(own_memory())
+    histories = read_histories(store.path)
+    demand = Demand()
     demand.add(histories.products, histories.times)
+    memory.append(own_memory())
     models = LiveModels(folder / "models", store, demand, Metrics())
     loop = Loop(store, demand, models, Recommender(store, demand, models))
     loop.run(lambda: False, 0.2)
-    stored = own_memory()
+    memory.append(own_memory())
     newest, *others = announcements(folder / "models")
     models.announced("", newest)
     loop.run(lambda: models.opening > 0, _AFTER_S)
     loop.run(lambda: False, _QUIET_S)
-    served = own_memory()
+    memory.append(own_memory())
     quiet = loop.run(lambda: False, _QUIET_S)
-    swaps = []
+    swaps, peak = [], own_memory()
     for announced in others:
         models.announced("", announced)
         swaps.append(loop.run(lambda: models.opening > 0, _AFTER_S))
+        peak = max(peak, loop.peak)
     show(quiet, swaps)
-    products = len(store.products()) - 1
-    rows = [
-        ("names, numbers and sales of products", stored[0] - before[0], stored[1] - before[1]),
-        ("the model", served[0] - stored[0], served[1] - stored[1]),
-        ("together", served[0] - before[0], served[1] - before[1]),
-    ]
-    table(("bytes a product", "own memory", "mapped from files"),
-          [(what, number(own / products), number(mapped / products)) for what, own, mapped in rows])  # fmt: skip
+    memory += [own_memory(), peak]
+    show_memory(memory, len(store.products()) - 1)
+    sizes = {kind: (folder / "models" / newest.version / name).stat().st_size
+             for kind, name in file_names(newest.version).items()}  # fmt: skip
+    table(("files of the model", "bytes a product"),
+          [(kind, number(size / (len(store.products()) - 1))) for kind, size in sizes.items()])  # fmt: skip
     store.close()
 
 
@@ -145,7 +146,6 @@ def announcements(models: Path) -> list[Announcement]:
 
 def own_memory() -> tuple[int, int]:
     """Bytes of this process: its own, and of files mapped into it that others may share and the kernel may drop."""
-    gc.collect()
     memory = psutil.Process().memory_info()
     return memory.rss - memory.shared, memory.shared
 
@@ -159,6 +159,7 @@ class Loop:
     models: LiveModels
     recommender: Recommender
     turns: int = 0
+    peak: tuple[int, int] = (0, 0)  # memory, at its greatest so far
 
     def run(self, busy: Callable[[], bool], least_s: float) -> NDArray[np.float64]:
         """Take turns until nothing is `busy`, then for so many seconds; returns (turns, 2): seconds, of a processor."""
@@ -170,6 +171,7 @@ class Loop:
             began, began_cpu = time.perf_counter(), time.thread_time()
             self._turn()
             took.append((time.perf_counter() - began, time.thread_time() - began_cpu))
+            self.peak = max(self.peak, own_memory())
             time.sleep(0.001)  # the broker's turn
         return np.array(took)
 
@@ -182,6 +184,21 @@ class Loop:
         applied = self.store.apply([LogRecord(0, self.store.next_offset(0), bought)])
         self.demand.add(applied.products, applied.times)
         self.models.turn()
+
+
+def show_memory(memory: list[tuple[int, int]], products: int) -> None:
+    """What each part added, in bytes a product; `memory` as it was before all, after each, and at its greatest."""
+    parts = ("names and numbers of products", "sales", "what answers need of both", "the model")
+    before, *after, swapped, peak = memory
+    grown = [
+        *zip(parts, memory, after, strict=False),
+        ("together", before, after[-1]),
+        ("together, after the swaps", before, swapped),
+        ("at most, while two models are there", before, peak),
+    ]
+    table(("bytes a product", "own memory", "mapped from files"),
+          [(what, *(number((now - then) / products) for then, now in zip(*pair, strict=True)))
+           for what, *pair in grown])  # fmt: skip
 
 
 def show(quiet: NDArray[np.float64], swaps: list[NDArray[np.float64]]) -> None:

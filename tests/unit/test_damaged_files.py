@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from model.purchases import Forget, LogRecord, Product, Purchase
-from model.reading import read_contents
+from model.reading import read_contents, read_histories
 from model.schema import StoreUnavailable
 from model.state_digest import read_state
 from model.store import Store
@@ -60,7 +60,7 @@ def work(path):
         store._db.close()
 
 
-@pytest.mark.parametrize("use", [read_contents, read_state, work], ids=lambda use: use.__name__)
+@pytest.mark.parametrize("use", [read_contents, read_histories, read_state, work], ids=lambda use: use.__name__)
 def test_wrong_bytes_anywhere_are_lived_with_or_refused_and_nothing_else(tmp_path, sound, use):
     outcomes = Counter()
     for seed in range(150):
