@@ -210,7 +210,7 @@ class LiveModels:
         self.refused.pop(model.version, None)
         self._measure()
         threading.Thread(target=give_back_memory, name="give-back-memory", daemon=True).start()
-        gc.freeze()  # else a full collection looks at every product there is: 0.2 s for a million, with no answer
+        gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
         log.info(
             "model_swapped",
             version=model.version,
