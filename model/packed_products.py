@@ -5,7 +5,7 @@ numbers with open addressing: many small ones, so that none holds up an answer w
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import msgspec
@@ -44,7 +44,7 @@ class PackedProducts(Sequence[Product]):
     def __getitem__(self, number: slice) -> list[Product]: ...
     def __getitem__(self, number: int | slice) -> Product | list[Product]:
         if isinstance(number, slice):
-            return [self._unpacked(each) for each in range(*number.indices(len(self)))]
+            return self.of(range(*number.indices(len(self))))
         product = self._lately.get(number)
         if product is None:
             if len(self._lately) >= _KEPT:
@@ -54,6 +54,10 @@ class PackedProducts(Sequence[Product]):
 
     def __iter__(self) -> Iterator[Product]:
         return map(self._unpacked, range(len(self)))
+
+    def of(self, numbers: Iterable[int]) -> list[Product]:
+        """The products of these numbers, none of which is kept: for whoever asks for all, a part at a time."""
+        return [self._unpacked(number) for number in numbers]
 
     def find(self, brand: str, product_id: str) -> int | None:
         """The number of the product of this name, None when there is none."""
