@@ -12,7 +12,7 @@ import msgspec
 
 from model.purchases import Product
 
-_KEPT = 16_384  # products asked for lately that are kept as objects
+_KEPT = 32_768  # products asked for lately that are kept as objects
 _TABLES = 1024
 _SLOTS = 8  # of a table when it is new
 _LEAST_LOST = 65_536  # bytes, below which nothing is copied

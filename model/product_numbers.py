@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from model.packed_products import PackedProducts
 from model.purchases import Product
 
-_KEPT = 16_384  # names of a brand that were asked for lately
+_KEPT = 65_536  # names of a brand that were asked for lately
 
 
 class ProductNumbers:

@@ -6,7 +6,7 @@ from model.product_numbers import ProductNumbers
 from model.purchases import Product
 
 
-@pytest.fixture(params=[16_384, 3], ids=["all kept", "few kept"])
+@pytest.fixture(params=[32_768, 3], ids=["all kept", "few kept"])
 def numbers(request, monkeypatch):
     """With what was asked for lately kept, or hardly any of it."""
     monkeypatch.setattr(product_numbers, "_KEPT", request.param)
