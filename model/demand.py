@@ -19,10 +19,11 @@ _CHUNK_LINES = 4_000_000  # bounds the memory of a bulk load
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to the counts: the products with other counts or another prior, and whether any count went down."""
+    """What happened to the counts."""
 
-    products: NDArray[np.int64]
-    lowered: bool
+    products: NDArray[np.int64]  # with another prior, ascending; now and then all of them
+    counted: NDArray[np.int64]  # of them, those with other counts
+    lowered: bool  # whether any count went down
 
 
 class Demand:
@@ -44,6 +45,7 @@ class Demand:
         self._recent = np.zeros(1024, np.uint32)
         self._by_day = np.zeros((days, 1024), np.uint32)  # row = day % days
         self._size = 0  # one more than the highest product number seen
+        self._all = np.zeros(0, np.int64)  # see `_all_products`
         self._lines = self._recent_lines = self._sold = 0
         self._log_sum = 0.0  # of log(1 + total) over the products that ever sold
         self._share = self._mean_log = 0.0  # the level that `bias` compares with
@@ -78,8 +80,8 @@ class Demand:
         for start in range(0, len(products), _CHUNK_LINES):
             chunk = slice(start, start + _CHUNK_LINES)
             changed.append(self._count(products[chunk].astype(np.int64), times[chunk].astype(np.int64)))
-        level_moved = self._level_has_moved()
-        self._kept.append(Change(np.arange(self._size) if level_moved else np.unique(np.concatenate(changed)), lowered))
+        counted = np.unique(np.concatenate(changed))
+        self._kept.append(Change(self._all_products() if self._level_has_moved() else counted, counted, lowered))
         return self._kept[-1].products
 
     def since(self, change: int) -> Change | None:
@@ -90,8 +92,13 @@ class Demand:
         if missed == 1:  # as it is: whoever follows each `add`, and that may be many, pays nothing
             return self._kept[-1]
         kept = [self._kept[-back] for back in range(1, missed + 1)]
-        products = np.concatenate([np.zeros(0, np.int64), *(c.products for c in kept)])
-        return Change(np.unique(products), any(c.lowered for c in kept))
+        none = np.zeros(0, np.int64)
+        counted = np.unique(np.concatenate([none, *(c.counted for c in kept)]))
+        if any(len(c.products) == self._size for c in kept):
+            products = self._all_products()
+        else:
+            products = np.unique(np.concatenate([none, *(c.products for c in kept)]))
+        return Change(products, counted, any(c.lowered for c in kept))
 
     def bias(self, products: NDArray[np.integer], popularity_weight: float, trend_weight: float) -> NDArray[np.float32]:
         """float32 (n,): what popularity and trend add to each product's log-score; an unknown product never sold.
@@ -108,6 +115,12 @@ class Demand:
         """uint64 (n,): greater for a product that sells better, by recent lines, then by lines ever."""
         total, recent = self._counts_of(products)
         return (recent.astype(np.uint64) << np.uint64(32)) | total.astype(np.uint64)
+
+    def _all_products(self) -> NDArray[np.int64]:
+        """One array for all changes that are kept, as long as there are no more products."""
+        if len(self._all) != self._size:
+            self._all = np.arange(self._size)
+        return self._all
 
     def _counts_of(self, products: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         numbers = np.asarray(products, np.int64)

@@ -79,8 +79,8 @@ class Popular:
         if change is None or change.lowered:
             self._complete = True
             self._sort(np.flatnonzero(total))
-        elif len(change.products):
-            self._sort(np.union1d(self._best, change.products[total[change.products] > 0]))
+        elif len(change.counted):
+            self._sort(np.union1d(self._best, change.counted[total[change.counted] > 0]))
         self._seen = self._demand.changes
 
     def _sort(self, candidates: NDArray[np.int64]) -> None:

@@ -5,7 +5,7 @@ The file has the same in its `product` table. Number 0 is a placeholder, so that
 
 import math
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -33,7 +33,7 @@ class ProductNumbers:
         return self.number_of(*product) is not None
 
     @property
-    def by_number(self) -> Sequence[Product]:
+    def by_number(self) -> PackedProducts:
         """A live view: it grows as products are first bought."""
         return self._products
 

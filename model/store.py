@@ -19,6 +19,7 @@ import numpy as np
 from model import writing
 from model.customer_numbers import CustomerNumbers
 from model.histories import Histories
+from model.packed_products import PackedProducts
 from model.packing import Orders, histories_of, refuse_unknown, unpack
 from model.planning import Applied, Known, Log, Plan
 from model.product_numbers import ProductNumbers
@@ -278,7 +279,7 @@ class Store:
             rows = self._db.execute("SELECT substr(name, 11), value FROM meta WHERE name LIKE 'catalogue:%'")
             return {name: int(value) for name, value in rows}
 
-    def products(self) -> Sequence[Product]:
+    def products(self) -> PackedProducts:
         """The products by number; number 0 is a placeholder. A live view: it grows as products are first bought."""
         return self._numbers.by_number
 

@@ -17,8 +17,8 @@ from model.blend import Evidence
 from model.demand import Demand
 from model.index import SimilarItems
 from model.neighbours import Encoder, Neighbours, take_up
+from model.packed_products import PackedProducts
 from model.products import Products
-from model.purchases import Product
 from model.recent_buyers import RecentBuyers
 from model.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from model.store import Store
@@ -197,7 +197,7 @@ def _numbered(opened: OpenedModel, store: Store) -> Generator[None, None, tuple[
         if not same_database or not _numbered_alike(names, numbers, known):
             numbers = store.numbers_of(names)
         number_of_row[part] = numbers
-        withdrawn[part] = [known[number].withdrawn for number in numbers]
+        withdrawn[part] = [product.withdrawn for product in known.of(numbers)]
         yield
     return number_of_row, withdrawn
 
@@ -211,8 +211,7 @@ def _evidence(snapshot: Snapshot, number_of_row: NDArray[np.int32], demand: Dema
     return Evidence(snapshot.index, demand, number_of_row, neighbours, snapshot.votes)
 
 
-def _numbered_alike(names: Sequence[tuple[str, str]], numbers: Sequence[int], known: Sequence[Product]) -> bool:
+def _numbered_alike(names: list[tuple[str, str]], numbers: Sequence[int], known: PackedProducts) -> bool:
     """Whether these numbers mean the same products here; a database may be older than a model, out of a backup."""
-    return all(
-        0 < number < len(known) and known[number][:2] == name for number, name in zip(numbers, names, strict=True)
-    )
+    inside = min(numbers) > 0 and max(numbers) < len(known)
+    return inside and [product[:2] for product in known.of(numbers)] == names

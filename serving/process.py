@@ -43,7 +43,7 @@ def stop_signal(*, second_kills: bool = True) -> Iterator[Callable[[], bool]]:
 def give_back_memory() -> None:
     """Have the C library return to the system what it keeps for later, where it can; after work with large arrays.
 
-    glibc would keep them in the heap of the thread that did it: 80 bytes a product after a large model was opened.
+    glibc keeps what a thread freed for that thread.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from model.store import Store
 
+_TOGETHER = 4096  # products that are objects at the same time
+
 
 class Shelf:
     """Follows a store. `changed` must be called with what the catalogue changed; new products are found by itself."""
@@ -46,8 +48,8 @@ class Shelf:
         if size > len(self._withdrawn):
             more = max(size, len(self._withdrawn) * 3 // 2) - len(self._withdrawn)
             self._withdrawn, self._brand = np.pad(self._withdrawn, (0, more)), np.pad(self._brand, (0, more))
-        for number in range(self._size, size):
-            product = self._products[number]
-            self._withdrawn[number] = product.withdrawn
-            self._brand[number] = self._brands.setdefault(product.brand, len(self._brands)) if number else -1
+        for start in range(self._size, size, _TOGETHER):
+            for number, product in enumerate(self._products[start : min(start + _TOGETHER, size)], start):
+                self._withdrawn[number] = product.withdrawn
+                self._brand[number] = self._brands.setdefault(product.brand, len(self._brands)) if number else -1
         self._size = size

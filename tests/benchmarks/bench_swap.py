@@ -124,13 +124,12 @@ def work(folder: Path) -> None:
     loop.run(lambda: False, _QUIET_S)
     memory.append(own_memory())
     quiet = loop.run(lambda: False, _QUIET_S)
-    swaps, peak = [], own_memory()
+    swaps, loop.peak = [], own_memory()
     for announced in others:
         models.announced("", announced)
         swaps.append(loop.run(lambda: models.opening > 0, _AFTER_S))
-        peak = max(peak, loop.peak)
     show(quiet, swaps)
-    memory += [own_memory(), peak]
+    memory += [own_memory(), loop.peak]
     show_memory(memory, len(store.products()) - 1)
     sizes = {kind: (folder / "models" / newest.version / name).stat().st_size
              for kind, name in file_names(newest.version).items()}  # fmt: skip

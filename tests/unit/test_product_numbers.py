@@ -6,11 +6,12 @@ from model.product_numbers import ProductNumbers
 from model.purchases import Product
 
 
-@pytest.fixture(params=[16_384, 3], ids=["all kept", "few kept"])
+@pytest.fixture(params=[32_768, 3], ids=["all kept", "few kept"])
 def numbers(request, monkeypatch):
     """With what was asked for lately kept, or hardly any of it."""
     monkeypatch.setattr(product_numbers, "_KEPT", request.param)
     monkeypatch.setattr(packed_products, "_KEPT", request.param)
+    monkeypatch.setattr(packed_products, "_LEAST_LOST", 10 * request.param)
     return ProductNumbers()
 
 
@@ -42,6 +43,19 @@ def test_what_the_catalogue_says_replaces_what_it_said(numbers):
     assert numbers.by_number[1] == Product("", "tea", 2.5, "Tee", "Küche", withdrawn=True)
     assert numbers.price_of(1) == 2.5
     assert numbers.number_of("", "tea") == 1
+
+
+def test_products_that_change_again_and_again_take_no_more_room(numbers):
+    numbers.add_all(("", f"p-{i}") for i in range(100))
+    for turn in range(200):
+        for i in (0, 50, 99):
+            numbers.list(Product("", f"p-{i}", title="t" * (turn % 60)))
+
+    assert len(numbers.by_number._bytes) < 40_000 + 10 * packed_products._KEPT
+    assert numbers.by_number[1:] == [
+        Product("", f"p-{i}", title="t" * (199 % 60) if i in {0, 50, 99} else None) for i in range(100)
+    ]
+    assert [numbers.number_of("", f"p-{i}") for i in range(100)] == list(range(1, 101))
 
 
 def test_no_price_is_known_before_one_is_paid(numbers):
