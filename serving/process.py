@@ -1,6 +1,7 @@
 """A process among others: it ends when it is asked to, holds its folder alone, and says where it listens."""
 
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import IO, Any
 from config.errors import ConfigError
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_OBJECTS_BEFORE_COLLECTING = 20_000  # Python's own 700 are there several times in every batch of records
 
 
 @contextmanager
@@ -37,6 +39,20 @@ def stop_signal(*, second_kills: bool = True) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def seldom_collecting() -> Iterator[None]:
+    """Look for reference cycles seldom, and only among what is made from now on: records are objects, not cycles."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager
