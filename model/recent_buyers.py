@@ -3,6 +3,7 @@
 A customer who was forgotten counts as changed, too: whoever follows then finds that there is no history any more.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import numpy as np
@@ -18,7 +19,8 @@ class RecentBuyers:
         self.changes = 0  # so far; give it to `since` later
         self.loaded_at = 0  # `changes` when all was loaded: what was known before that is void
         self._most = most
-        self._changed_at: dict[int, int] = {}  # customer -> `changes`, the last changed at the end
+        # customer -> `changes`, the last changed at the end; a dict would look for its oldest among all that are gone
+        self._changed_at: OrderedDict[int, int] = OrderedDict()
 
     def load(self, histories: Histories) -> None:
         """Start again from these histories, which hold the customers' numbers."""
@@ -34,10 +36,10 @@ class RecentBuyers:
         changed_at = self._changed_at
         for customer in customers:
             self.changes += 1
-            changed_at.pop(customer, None)
             changed_at[customer] = self.changes
+            changed_at.move_to_end(customer)
         while len(changed_at) > self._most:
-            del changed_at[next(iter(changed_at))]
+            changed_at.popitem(last=False)
 
     def since(self, changes: int) -> list[int]:
         """The customers that have changed since then, the last one first."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import IO, Any
 from config.errors import ConfigError
 
 _ASKS_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_OBJECTS_BEFORE_COLLECTING = 20_000  # Python's own 700 are there several times in every batch of records
 
 
 @contextmanager
@@ -48,6 +50,20 @@ def give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def seldom_collecting() -> Iterator[None]:
+    """Look for reference cycles seldom, and only among what is made from now on: records are objects, not cycles."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from serving.http import HttpServer, Probes, start_http
 from serving.http_access import Access
 from serving.live_models import LiveModels
 from serving.logs import set_up_logging
-from serving.process import announced_in, exclusive, stop_signal
+from serving.process import announced_in, exclusive, seldom_collecting, stop_signal
 
 log = structlog.get_logger(__name__)
 _BROKER_WAIT_S = 60.0
@@ -179,7 +179,8 @@ class Service:
                 self.waiting_for = "the end: stopping"
             return leaves
 
-        self.parts.worker.run(leaving)
+        with seldom_collecting():
+            self.parts.worker.run(leaving)
 
 
 def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[str, Any]]:

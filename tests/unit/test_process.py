@@ -1,5 +1,6 @@
 """A process among others: asked to stop, alone in its folder, and found by those who look for it."""
 
+import gc
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from config.errors import ConfigError
-from serving.process import announced_in, exclusive, stop_signal
+from serving.process import announced_in, exclusive, seldom_collecting, stop_signal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -97,3 +98,14 @@ def test_the_address_is_in_run_json_while_it_answers(tmp_path):
 
     assert said == {"pid": os.getpid(), "http": "http://127.0.0.1:1"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reference_cycles_are_looked_for_seldom_for_a_while():
+    before = gc.get_threshold()
+    with seldom_collecting():
+        meanwhile, passed_over = gc.get_threshold(), gc.get_freeze_count()
+
+    assert meanwhile[0] > before[0]
+    assert passed_over > 0
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
