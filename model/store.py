@@ -8,10 +8,12 @@ so that no batch takes long. Layouts compared: tests/benchmarks/bench_store.py.
 """
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,19 +33,25 @@ from model.tail import Tail
 __all__ = ["Applied", "Log", "Store"]
 
 _CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT value FROM json_each(?))"
+# the log is looked at here: SQLite would look for each customer in each log
 _HISTORIES = (
-    "SELECT c.profile, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
-    "WHERE c.profile IN (SELECT value FROM json_each(?)) AND c.log IN (SELECT value FROM json_each(?)) ORDER BY c.log"
+    "SELECT c.profile, c.log, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
+    "WHERE c.profile IN (SELECT value FROM json_each(?)) ORDER BY c.profile, c.log"
 )
-_HISTORIES_OF = (
-    "SELECT c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
-    "WHERE c.id IN (SELECT value FROM json_each(?)) AND c.log IN (SELECT value FROM json_each(?)) ORDER BY c.id"
-)
+_HISTORIES_OF = "SELECT customer, log, lines FROM history WHERE customer IN (SELECT value FROM json_each(?))"
 _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 
 _PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
 # each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
 _CUSTOMERS_PER_WAITING_EVENT = 10
+
+
+class _Part(NamedTuple):
+    """A part of an older tail that is being folded: a range of customers."""
+
+    row: int  # of the file's `tail`
+    last_customer: int
+    lines: Tail
 
 
 class Store:
@@ -65,7 +73,7 @@ class Store:
         self._numbers = ProductNumbers()
         self._recent = RecentEvents(dedupe_window_events)
         self._tail = Tail()
-        self._leaving: dict[int, Tail] = {}  # row -> part of an older tail that is being folded
+        self._leaving: list[_Part] = []  # customers ascending, each in one part
         self._customers = CustomerNumbers(customers_in_memory)
         self._erased_in_wal = False
         try:
@@ -224,23 +232,24 @@ class Store:
         self._numbers.pay(paid)
         self._tail = Tail()
         for row, part in zip(rows, parts, strict=True):
-            self._leaving[row] = Tail()
-            self._leaving[row].add(part, part.prices_paid())
+            self._leaving.append(_Part(row, int(part.customers.max(initial=0)), Tail()))
+            self._leaving[-1].lines.add(part, part.prices_paid())
 
     def _fold_parts(self, most: int) -> None:
         """Move the oldest parts into their customers' rows."""
-        moved = list(islice(self._leaving.items(), most))
-        if not moved:
+        if not self._leaving:
             return
         with self._transaction() as db:
-            for row, part in moved:
-                writing.fold(db, row, part)
-        for row, _ in moved:
-            del self._leaving[row]
+            for part in self._leaving[:most]:
+                writing.fold(db, part.row, part.lines)
+        del self._leaving[:most]
 
-    def _waiting_lines(self, customer: int) -> bytes:
-        """The customer's lines that are not folded yet, packed."""
-        return b"".join(part.lines(customer) for part in (*self._leaving.values(), self._tail))
+    def _waiting(self, customer: int) -> tuple[int | None, bytes]:
+        """The log and the packed lines of a customer that are not folded yet; None when there are none."""
+        place = bisect_left(self._leaving, customer, key=attrgetter("last_customer"))
+        older = self._leaving[place].lines.of_customer(customer) if place < len(self._leaving) else (None, b"")
+        newer = self._tail.of_customer(customer)
+        return newer[0] or older[0], older[1] + newer[1]
 
     def list_products(self, listed: Sequence[Product], positions: Mapping[str, int]) -> list[int]:
         """Take up catalogue entries (new or changed, the last of one product wins), and the catalogue's next offsets.
@@ -297,26 +306,32 @@ class Store:
 
         Only partitions that this worker reads now count. A customer who is unknown has no lines.
         """
-        wanted = msgspec.json.encode(list(set(profiles))).decode()
+        wanted = msgspec.json.encode(list(profiles)).decode()
+        open_logs = self._open_logs()
         found: dict[str, bytes] = {}
         numbers: dict[str, int] = {}
         with explained(self.path), consistent(self.path):
-            for profile, customer, lines in self._db.execute(_HISTORIES, (wanted, self._open_logs())):
-                found[profile] = found.get(profile, b"") + (lines or b"") + self._waiting_lines(customer)
-                numbers[profile] = customer
+            for profile, log, customer, lines in self._db.execute(_HISTORIES, (wanted,)):
+                if log in open_logs:
+                    found[profile] = found.get(profile, b"") + (lines or b"") + self._waiting(customer)[1]
+                    numbers[profile] = customer
             return histories_of(
                 [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
             )
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
-        """The same by customer numbers, ascending; those that no partition of this worker has now are left out."""
+        """The same by customer numbers, ascending; who bought nothing in the partitions of this worker is left out."""
         wanted = msgspec.json.encode(list(customers)).decode()
+        open_logs = self._open_logs()
+        found: dict[int, bytes] = {}
         with explained(self.path), consistent(self.path):
-            rows = self._db.execute(_HISTORIES_OF, (wanted, self._open_logs())).fetchall()
-            return histories_of(
-                [customer for customer, _ in rows],
-                [(lines or b"") + self._waiting_lines(customer) for customer, lines in rows],
-            )
+            folded = {customer: row for customer, *row in self._db.execute(_HISTORIES_OF, (wanted,))}
+            for customer in sorted(set(customers)):
+                waiting_log, waiting = self._waiting(customer)
+                log, lines = folded.get(customer, (waiting_log, b""))
+                if log in open_logs:
+                    found[customer] = lines + waiting
+            return histories_of(list(found), list(found.values()))
 
-    def _open_logs(self) -> str:
-        return msgspec.json.encode([log.number for log in self._logs.values()]).decode()
+    def _open_logs(self) -> set[int]:
+        return {log.number for log in self._logs.values()}

@@ -10,6 +10,8 @@ import numpy as np
 
 from model.packing import LINE_BYTES, Orders
 
+_NOTHING: tuple[int | None, bytes] = (None, b"")
+
 
 class Tail:
     """Lines of orders in the order of arrival."""
@@ -20,7 +22,7 @@ class Tail:
         self.paid: dict[int, float] = {}  # product number -> the price paid last
         self._batches: list[Orders] = []
         self._found = 0  # so many batches are in `_lines`
-        self._lines: dict[int, bytes] = {}  # customer -> packed lines
+        self._lines: dict[int, tuple[int | None, bytes]] = {}  # customer -> log, packed lines
 
     def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
         """Append a batch, and the price that it says last of each product."""
@@ -29,13 +31,13 @@ class Tail:
         self.paid.update(paid)
         self.events += len(orders.customers)
 
-    def lines(self, customer: int) -> bytes:
-        """The customer's packed lines, empty when there are none."""
+    def of_customer(self, customer: int) -> tuple[int | None, bytes]:
+        """The customer's log and packed lines; None and empty when there are none."""
         for orders in self._batches[self._found :]:
-            for owner, _, lines in _by_customer(orders):
-                self._lines[owner] = self._lines.get(owner, b"") + lines
+            for owner, log, lines in _by_customer(orders):
+                self._lines[owner] = log, self._lines.get(owner, _NOTHING)[1] + lines
         self._found = len(self._batches)
-        return self._lines.get(customer, b"")
+        return self._lines.get(customer, _NOTHING)
 
     def rows(self) -> Iterator[tuple[int, int, bytes]]:
         """(customer, log, packed lines) in customer order, as the table is stored."""

@@ -9,7 +9,7 @@ import pytest
 from model.purchases import Forget, LogRecord, Product, Purchase
 from model.reading import read_contents, read_watermark
 from model.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
-from model.store import Store
+from model.store import _HISTORIES_OF, Store
 
 
 def order(profile="ada", *products, event_id="", time_s=1000, brand="", prices=None):
@@ -267,14 +267,23 @@ def test_coming_back_to_the_old_cluster_finds_its_offsets_and_orders_again(store
     assert bought(store, "ada") == ["here"]
 
 
-def test_a_partition_given_away_is_not_answered_from(path):
-    store = open_store(path, partitions=(0, 1))
+@pytest.mark.parametrize("fold_every_events", [1, 2, 10])
+def test_a_partition_given_away_is_not_answered_from(path, fold_every_events):
+    store = open_store(path, partitions=(0, 1), fold_every_events=fold_every_events)
     store.apply([LogRecord(0, 0, order("ada", "tea")), LogRecord(1, 0, order("bob", "ink"))])
+    store.apply([LogRecord(0, 1, order("ada", "tea"))])
 
     store.close_log(1)
 
-    assert (bought(store, "ada"), bought(store, "bob")) == (["tea"], [])
+    assert (bought(store, "ada"), bought(store, "bob")) == (["tea", "tea"], [])
+    assert store.histories_of([1, 2, 3]).customers.tolist() == [1]
     store.close()
+
+
+def test_histories_by_number_look_at_their_own_rows_only(store):
+    plan = store._db.execute(f"EXPLAIN QUERY PLAN {_HISTORIES_OF}", ("[1]",)).fetchall()
+
+    assert not any(detail.startswith("SCAN history") for *_, detail in plan)
 
 
 def test_the_reader_sees_folded_and_fresh_lines_in_order_of_arrival(path):

@@ -129,6 +129,13 @@ class StoreAgainstOracle(RuleBasedStateMachine):
 
     @precondition(lambda self: hasattr(self, "store"))
     @invariant()
+    def histories_by_number_agree(self):
+        histories = self.store.histories_of(range(1, self.store._last_customer + 1))
+
+        assert sorted(self.lines(histories, self.store.products())) == sorted(filter(None, self.oracle.bought.values()))
+
+    @precondition(lambda self: hasattr(self, "store"))
+    @invariant()
     def the_reader_agrees(self):
         contents = read_contents(self.path)
         expected = [lines for lines in self.oracle.bought.values() if lines]
