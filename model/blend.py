@@ -24,7 +24,7 @@ _VOTING = 300  # the weightiest products of a history that vote: bounds the cost
 _EVERYONE = (
     0.1  # of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike
 )
-_TOGETHER, _MOST_PLACES = 32, 1 << 20  # customers; their places in 4 MB: what is looked up at random stays near
+_SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
 _LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
 
 
@@ -122,88 +122,67 @@ def features(
     evidence: Evidence, asking: Asking, candidates: Sequence[NDArray[np.int64]], names: Sequence[str] = FEATURES
 ) -> NDArray[np.float32]:
     """float32 (candidates of all customers, 5), as FEATURES; 0 where not in `names` or without evidence."""
+    items = len(evidence.index)
     rows = np.concatenate((np.zeros(0, np.int64), *candidates))
     values = np.zeros((len(rows), len(FEATURES)), np.float32)
+    if not len(rows):
+        return values
     columns = {name: values[:, FEATURES.index(name)] for name in names}
     _fill_demand(evidence, rows, columns)
-    ends = np.cumsum([0, *(len(mine) for mine in candidates)]).tolist()
-    entries = asking.history.slices()
-    for group in _groups(len(candidates), len(evidence.index)):
-        mine = {name: column[ends[group.start] : ends[group.stop]] for name, column in columns.items()}
-        _fill_personal(evidence, asking, group, candidates=candidates[group], entries=entries[group], columns=mine)
+    if "affinity" in columns:
+        columns["affinity"][:] = np.concatenate(
+            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, asking.vectors, strict=True)]
+        )
+    if evidence.neighbours is not None and "neighbours" in columns:
+        everyones = _EVERYONE * evidence.neighbours.everyones(rows) + _LEAST_NEAR
+        columns["neighbours"][:] = np.log(_bought_near(evidence.neighbours, asking, candidates, items) + everyones)
+    if evidence.votes is not None and "votes" in columns:
+        columns["votes"][:] = np.log(_votes_for(evidence.votes, asking.history, candidates, items) + _LEAST_VOTE)
     return values
 
 
 def _groups(customers: int, items: int) -> Iterator[slice]:
-    """Customers who are worked out together: as many as leave the places of their candidates in the cache."""
-    together = max(1, min(_TOGETHER, _MOST_PLACES // max(items, 1)))
+    """Customers who are added up together: as many as leave their sums in the cache."""
+    together = max(1, _SUMMED_TOGETHER // max(items, 1))
     for start in range(0, customers, together):
         yield slice(start, min(start + together, customers))
 
 
-def _fill_personal(
-    evidence: Evidence,
-    asking: Asking,
-    group: slice,
-    *,
-    candidates: Sequence[NDArray[np.int64]],
-    entries: Sequence[slice],
-    columns: dict[str, NDArray[np.float32]],
-) -> None:
-    """What depends on the customer, for a group of them: their candidates, history entries and columns."""
-    vectors = asking.vectors[group]
-    if "affinity" in columns:
-        columns["affinity"][:] = np.concatenate(
-            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, vectors, strict=True)]
-        )
-    places = _Places(candidates, len(evidence.index))
-    if evidence.neighbours is not None and "neighbours" in columns:
-        found = evidence.neighbours.purchases_of(*evidence.neighbours.nearest(asking.customers[group], vectors))
-        everyones = _EVERYONE * evidence.neighbours.everyones(np.concatenate(candidates)) + _LEAST_NEAR
-        columns["neighbours"][:] = np.log(places.sums(*found) + everyones)
-    if evidence.votes is not None and "votes" in columns:
-        sums = _vote_sums(evidence.votes, asking.history, entries, places)
-        columns["votes"][:] = np.log(sums + _LEAST_VOTE)
+def _bought_near(
+    neighbours: Neighbours, asking: Asking, candidates: Sequence[NDArray[np.int64]], items: int
+) -> NDArray[np.float64]:
+    """float64 (candidates of all customers,): what each customer's neighbours bought of it."""
+    weights, slots = neighbours.nearest(asking.customers, asking.vectors)
+    sums = []
+    for group in _groups(len(candidates), items):
+        owner, rows, counts = neighbours.purchases_of(weights[group], slots[group])
+        sums.append(_summed(owner * items + rows, counts, candidates[group], items))
+    return np.concatenate(sums)
 
 
-class _Places:
-    """Where each customer's candidates stand among those of the whole group."""
-
-    def __init__(self, candidates: Sequence[NDArray[np.int64]], items: int) -> None:
-        self._items = items
-        self._count = sum(len(rows) for rows in candidates)
-        self._place = np.zeros(len(candidates) * items, np.int32)  # 1 + the place; 0 = no candidate
-        keys = np.concatenate([rows + at * items for at, rows in enumerate(candidates)])
-        self._place[keys] = np.arange(1, self._count + 1)
-
-    def sums(
-        self, owner: NDArray[np.integer], rows: NDArray[np.integer], values: NDArray[np.floating]
-    ) -> NDArray[np.float64]:
-        """float64 (candidates,): the sum of the values of each candidate's row; `owner`: position in the group."""
-        place = self._place.take(owner * self._items + rows)
-        some = np.flatnonzero(place)
-        return np.bincount(place[some], values[some], minlength=self._count + 1)[1:].astype(np.float64, copy=False)
-
-    def vote_sums(
-        self,
-        owner: NDArray[np.int64],
-        voted: NDArray[np.int32],
-        strengths: NDArray[np.float32],
-        shares: NDArray[np.float32],
-    ) -> NDArray[np.float64]:
-        """The same for `voted` and `strengths`, both (n, width), where voter i counts `shares[i]`."""
-        place = self._place.take((owner * self._items)[:, None] + voted)
-        some = np.flatnonzero(place)
-        values = strengths.take(some) * shares.take(some // voted.shape[1])
-        return np.bincount(place.take(some), values, minlength=self._count + 1)[1:].astype(np.float64, copy=False)
+def _votes_for(
+    votes: ProductVotes, history: Owned, candidates: Sequence[NDArray[np.int64]], items: int
+) -> NDArray[np.float64]:
+    """float64 (candidates of all customers,): the votes for each; a customer's products have one vote together."""
+    voters = [history.weightiest(mine, _VOTING) for mine in history.slices()]
+    sums = []
+    for group in _groups(len(candidates), items):
+        mine = voters[group]
+        owner = np.repeat(np.arange(len(mine)) * items, [len(rows) for rows, _ in mine])
+        voted, strengths = votes.of(np.concatenate([rows for rows, _ in mine]))
+        shares = np.concatenate([_shares(weights) for _, weights in mine])
+        values = np.multiply(strengths, shares[:, None], dtype=np.float64)
+        sums.append(_summed((owner[:, None] + voted).ravel(), values.ravel(), candidates[group], items))
+    return np.concatenate(sums)
 
 
-def _vote_sums(votes: ProductVotes, history: Owned, entries: Sequence[slice], places: _Places) -> NDArray[np.float64]:
-    """The votes for each candidate of a group; a customer's products have one vote together."""
-    voters = [history.weightiest(mine, _VOTING) for mine in entries]
-    owner = np.repeat(np.arange(len(voters)), [len(rows) for rows, _ in voters])
-    shares = np.concatenate([_shares(weights) for _, weights in voters])
-    return places.vote_sums(owner, *votes.of(np.concatenate([rows for rows, _ in voters])), shares)
+def _summed(
+    keys: NDArray[np.int64], values: NDArray[np.float64], candidates: Sequence[NDArray[np.int64]], items: int
+) -> NDArray[np.float64]:
+    """float64 (candidates of a group,): the sum of the values of each; a key is position in the group * items + row."""
+    sums = np.bincount(keys, values, minlength=len(candidates) * items)  # of integers where there are no keys
+    at = np.concatenate([rows + place * items for place, rows in enumerate(candidates)])
+    return sums.take(at).astype(np.float64, copy=False)
 
 
 def _shares(weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -247,7 +226,7 @@ def _votes_between(
     """float64 (targets, len(own)): how strongly each product of a history votes for each row that has a place."""
     voted, strengths = votes.of(own)
     places = place.take(voted)
-    some = np.flatnonzero(places)
+    some = np.flatnonzero(places > 0)  # faster than without the comparison: few are
     keys = (places.take(some) - 1) * len(own) + some // max(voted.shape[1], 1)
     sums = np.bincount(keys, strengths.take(some), minlength=targets * len(own))
     return sums.astype(np.float64, copy=False).reshape(targets, len(own))
