@@ -68,7 +68,8 @@ class Plan:
         self._given_away = 0  # customer numbers
         self._parts: list[Orders] = []
         waiting: list[tuple[int, Purchase]] = []
-        for partition, offset, change in records:
+        for record in records:
+            partition, offset, change = record.partition, record.offset, record.change
             log = known.logs[partition]
             if offset < self.nexts.get(partition, log.next):
                 self.result.replayed += 1

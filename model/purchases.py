@@ -26,7 +26,7 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     also: str = ""  # another profile that the same words may have meant, "" = none
 
 
-class LogRecord(NamedTuple):
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """One record of the purchases topic. `change` is None for a record that moves the offset only (a dead letter)."""
 
     partition: int

@@ -182,10 +182,12 @@ class Store:
         if self._customers.complete:
             return
         wanted: set[str] = set()
-        for partition, _, change in records:
+        known = {partition: self._customers.of_log(log.number) for partition, log in self._logs.items()}
+        for record in records:
+            change = record.change
             if isinstance(change, Forget):
                 wanted |= {change.profile, change.also}
-            elif change is not None and change.profile not in self._customers.of_log(self._logs[partition].number):
+            elif change is not None and change.profile not in known[record.partition]:
                 wanted.add(change.profile)
         names = msgspec.json.encode(sorted(wanted)).decode()
         with explained(self.path):

@@ -42,7 +42,8 @@ class Oracle:
         self.events = {partition: deque(maxlen=WINDOW) for partition in PARTITIONS}
 
     def apply(self, records):
-        for partition, offset, change in records:
+        for record in records:
+            partition, offset, change = record.partition, record.offset, record.change
             if offset < self.next[partition]:
                 continue
             self.next[partition] = offset + 1
