@@ -16,7 +16,7 @@ from model.histories import Histories
 from model.index import ItemIndex
 from model.neighbours import Encoder, NeighbourParameters, Neighbours, neighbours_of
 from model.product_votes import ProductVotes
-from model.ranking import Owned, Ranked, rank, shares_of, strongest
+from model.ranking import Owned, Ranked, Reasons, rank, shares_of
 
 FEATURES = ("affinity", "popularity", "trend", "neighbours", "votes")
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
@@ -205,19 +205,20 @@ def because_blended(
     The part in the logarithm of the votes is the product's share of them. What speaks by demand or by neighbours alone
     has no reason in the customer's own history.
     """
-    reasons = []
+    reasons = Reasons(recommended, most)
+    targets = reasons.targets(evidence.index.outputs_of, average)
     place = np.zeros(len(evidence.index), np.int32)  # 1 + the place among those recommended; all 0 between customers
-    for mine, rows in zip(history.slices(), recommended, strict=True):
+    for mine, rows, of_mine in zip(history.slices(), recommended, targets, strict=True):
         own, own_weights = history.weightiest(mine)
         own_shares = _shares(own_weights)
-        shares = weights.affinity * shares_of(vectors, evidence.index.outputs_of(rows) - average, own, own_shares)
+        shares = weights.affinity * shares_of(vectors, of_mine, own, own_shares)
         if evidence.votes is not None and weights.votes and len(rows):
             place[rows] = np.arange(1, len(rows) + 1)
             votes = _votes_between(evidence.votes, own, place, len(rows)) * own_shares
             shares = shares + weights.votes * votes / (votes.sum(axis=1, keepdims=True) + _LEAST_VOTE)
             place[rows] = 0
-        reasons.append(strongest(shares, own, most))
-    return reasons
+        reasons.add(shares, own)
+    return reasons.lists()
 
 
 def _votes_between(

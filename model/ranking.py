@@ -6,7 +6,7 @@ scale * u . out[c] + bias[c], where u is the mean of the history's IN vectors, r
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -185,12 +185,12 @@ def because(
     than for the average product, where `average` is the mean of all OUT vectors. At most `most` are named. Of a long
     history only the 256 weightiest products are asked.
     """
-    reasons = []
-    for mine, rows in zip(history.slices(), recommended, strict=True):
+    reasons = Reasons(recommended, most)
+    targets = reasons.targets(outputs_of, average)
+    for mine, of_mine in zip(history.slices(), targets, strict=True):
         own, weights = history.weightiest(mine)
-        targets = outputs_of(rows) - average
-        reasons.append(strongest(shares_of(vectors, targets, own, weights), own, most))
-    return reasons
+        reasons.add(shares_of(vectors, of_mine, own, weights), own)
+    return reasons.lists()
 
 
 def shares_of(
@@ -201,17 +201,45 @@ def shares_of(
     return shares
 
 
-def strongest(shares: NDArray[np.floating], rows: NDArray[np.int64], most: int) -> list[list[int]]:
-    """For each target the rows with the greatest positive shares, at most `most`. `shares` is used up."""
-    reasons: list[list[int]] = [[] for _ in shares]
-    each = np.arange(len(shares))
-    for _ in range(min(most, len(rows))):
-        best = shares.argmax(axis=1)
-        for named, row, share in zip(reasons, rows[best].tolist(), shares[each, best].tolist(), strict=True):
-            if share > 0:
-                named.append(row)
-        shares[each, best] = -np.inf
-    return reasons
+class Reasons:
+    """For each target of each customer the rows with the greatest positive shares, at most `most`, strongest first."""
+
+    def __init__(self, recommended: Sequence[NDArray[np.integer]], most: int) -> None:
+        """`recommended`: each customer's targets."""
+        self._targets = np.concatenate((np.zeros(0, np.int64), *recommended))
+        self._places = [slice(*ends) for ends in pairwise(accumulate(map(len, recommended), initial=0))]
+        self._rows = np.full((len(self._targets), most), -1, np.int64)
+        self._shares = np.zeros((len(self._targets), most))
+        self._used = 0
+
+    def targets(
+        self,
+        outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
+        average: NDArray[np.float32] | float,
+    ) -> list[NDArray[np.float32]]:
+        """Each customer's (n_targets, dimension): how the OUT vectors differ from the average, looked up at once."""
+        outputs = outputs_of(self._targets) - average
+        return [outputs[mine] for mine in self._places]
+
+    def add(self, shares: NDArray[np.floating], rows: NDArray[np.int64]) -> None:
+        """The next customer's shares (n_targets, n_rows), which are used up, and the rows whose they are."""
+        mine = slice(self._used, self._used + len(shares))
+        self._used = mine.stop
+        shares = np.ascontiguousarray(shares)  # so that `flat` is the same memory
+        flat = shares.reshape(-1)
+        begins = np.arange(len(shares)) * len(rows)
+        for rank in range(min(self._rows.shape[1], len(rows))):
+            best = shares.argmax(axis=1)
+            self._rows[mine, rank] = rows.take(best)
+            best += begins
+            self._shares[mine, rank] = flat.take(best)
+            flat[best] = -np.inf
+
+    def lists(self) -> list[list[list[int]]]:
+        """By customer, by target."""
+        self._rows[self._shares <= 0] = -1
+        found = [[row for row in mine if row >= 0] for mine in self._rows.tolist()]
+        return [found[mine] for mine in self._places]
 
 
 @dataclass(frozen=True, slots=True)
