@@ -4,7 +4,7 @@ For each log the hashes of the last `window` event ids, oldest first. What falls
 answer depends on the log alone, not on batches or restarts. Offsets already stop re-reads; this stops re-sends.
 """
 
-from collections import deque
+from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -32,7 +32,7 @@ class RecentEvents:
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._order: dict[int, deque[int]] = {}
+        self._order: dict[int, array[int]] = {}  # log -> events, oldest first; now and then some more than the window
         self._seen: dict[int, dict[int, int]] = {}  # log -> event -> how many events of the log came before it
         self._count: dict[int, int] = {}
 
@@ -42,17 +42,19 @@ class RecentEvents:
 
     def remember(self, log: int, events: Iterable[int]) -> None:
         """Add event hashes in the order of arrival; the oldest make room."""
-        order = self._order.setdefault(log, deque())
+        order = self._order.setdefault(log, array("Q"))
         seen = self._seen.setdefault(log, {})
         new = [event for event in events if event]
         count = self._count.get(log, 0)
         order.extend(new)
         seen.update(zip(new, range(count, count + len(new)), strict=True))
         count = self._count[log] = count + len(new)
-        while len(order) > self._window:
-            event = order.popleft()
-            if count - seen.get(event, count) > self._window:  # else it came again since, or is gone already
-                del seen[event]
+        excess = len(order) - self._window
+        if excess > self._window // 8:  # many at once: all that stay have to move
+            for event in order[:excess]:
+                if count - seen.get(event, count) > self._window:  # else it came again since, or is gone already
+                    del seen[event]
+            del order[:excess]
 
     def load(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Take up the windows that `packed` gave."""
@@ -62,7 +64,7 @@ class RecentEvents:
     def packed(self, logs: Iterable[int]) -> list[tuple[int, bytes]]:
         """(log, bytes) of the windows of these logs, for `load`."""
         known = [log for log in logs if log in self._order]
-        return [(log, np.fromiter(self._order[log], _HASH, len(self._order[log])).tobytes()) for log in known]
+        return [(log, np.array(self._order[log], _HASH)[-self._window :].tobytes()) for log in known]
 
 
 class Pending:

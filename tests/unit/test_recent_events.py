@@ -1,5 +1,6 @@
 """An event id is remembered for as many events as the window holds, whatever the batches."""
 
+import numpy as np
 import pytest
 
 from model.recent_events import RecentEvents, event_hashes
@@ -33,6 +34,15 @@ def test_the_window_is_the_same_after_it_was_packed_and_loaded():
     again.load(recent.packed([1, 2]))
 
     assert [again.pending(1).admit(event) for event in (1, 2, 3, 4)] == [True, False, False, False]
+
+
+def test_what_is_packed_is_the_window_and_no_more():
+    recent = RecentEvents(16)
+    recent.remember(1, range(1, 19))
+
+    ((log, hashes),) = recent.packed([1])
+
+    assert (log, np.frombuffer(hashes, "<u8").tolist()) == (1, list(range(3, 19)))
 
 
 def test_logs_have_windows_of_their_own():
