@@ -6,7 +6,7 @@ that the sum is a log-score. Pure but for what `Neighbours` and `Demand` hold.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Weights:
 
     def array(self) -> NDArray[np.float64]:
         """float64 (5,), in the order of FEATURES."""
-        return np.array(astuple(self), np.float64)
+        return np.array([getattr(self, name) for name in FEATURES], np.float64)
 
     def without(self, parts: Sequence[str]) -> "Weights":
         """The same with some of FEATURES switched off."""

@@ -79,7 +79,7 @@ class LiveModels:
         nothing of what its customers buy elsewhere.
         """
         models = self.asked(brand_id)
-        if known is not None:
+        if known is not None and len(models) > 1:
             knowing = [model for model in models if len(model.rows_of(known))]
             models = knowing or models
         return models[0] if models else None
