@@ -40,6 +40,7 @@ class Partitions:
     placements: int = 0  # how often a partition was given a place to read from
     _placed: dict[tuple[str, int], int] = field(default_factory=dict)  # at which placement each was
     _restarted: bool = False
+    _purchases_held: bool = False
 
     def answerable(self, partition: int) -> bool:
         """Whether the whole history of this partition's customers is here."""
@@ -102,6 +103,14 @@ class Partitions:
             self._pause_or_resume(consumer)
             if not self.restoring:
                 log.info("partitions_restored", partitions=self._owned_numbers())
+
+    def hold_purchases(self, consumer: Consumer, *, hold: bool) -> None:
+        """Read no purchases for now, or read on."""
+        if hold != self._purchases_held:
+            self._purchases_held = hold
+            (consumer.pause if hold else consumer.resume)(
+                [TopicPartition(self.purchases, number) for number in self._owned_numbers()]
+            )
 
     def check_topic_id(self, consumer: Consumer) -> bool:
         """Look whether the topic of purchases was made anew; when it was, begin it again. True when it was."""
@@ -169,11 +178,8 @@ class Partitions:
         waiting: list[TopicPartition] = []
         open_: list[TopicPartition] = []
         for topic, number in self.owned:
-            if topic == self.requests:
-                ready = self.answerable(number)
-                (open_ if ready else waiting).append(TopicPartition(topic, number))
-            else:
-                open_.append(TopicPartition(topic, number))
+            ready = self.answerable(number) if topic == self.requests else not self._purchases_held
+            (open_ if ready else waiting).append(TopicPartition(topic, number))
         if waiting:
             consumer.pause(waiting)
         if open_:

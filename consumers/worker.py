@@ -1,8 +1,9 @@
 """The loop: one consumer, one thread. It stores purchases, then answers requests, batch by batch.
 
 Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its
-offset is stored. A purchase read before a request is therefore always in its answer. Commits to Kafka follow and only
-feed lag tools, but for requests: these are committed once their replies are delivered (`answering.py`).
+offset is stored. A turn stores before it answers, so a purchase read before a request is in its answer, unless so many
+are caught up on that they take several turns. Commits to Kafka follow and only feed lag tools, but for requests: these
+are committed once their replies are delivered (`answering.py`).
 """
 
 import math
@@ -22,13 +23,14 @@ from consumers.events import PurchaseDecoder
 from consumers.ingest import Ingest, Judge
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
+from consumers.read_ahead import ReadAhead
 from consumers.records import ReadError, sorted_out
 from model.store import Applied, Store
 
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1
 _ASKED_LATELY_S = 1.0
-_READ_WHILE_ASKED = 256  # records at a time then: purchases that are caught up on hold up answers by some 5 ms
+_TAKEN_WHILE_ASKED = 256  # purchases at a time then: those that are caught up on hold up answers by some 5 ms
 _CHORES_S = 1.0
 _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
@@ -73,9 +75,11 @@ class Worker:
     _next_topic_check: float = 0.0
     _leave_by_s: float | None = None
     _ingest: Ingest = field(init=False)
+    _ahead: ReadAhead = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the two halves together: ingest, and answering where there is a responder."""
+        """Put the parts together: what is read, ingest, and answering where there is a responder."""
+        self._ahead = ReadAhead(self.consumer, self.partitions)
         self._ingest = Ingest(
             self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied, self.judge
         )
@@ -138,21 +142,13 @@ class Worker:
         self._chores()
 
     def _read(self) -> list[Message]:
-        """Wait for one record, then take what is already there, without what a rebalance in between made stale."""
+        """What there is for this turn; waits a moment when there is nothing."""
         busy = self.answering is not None and self.answering.busy
         if busy and self.answering is not None and self.answering.waiting.full:
             return []
-        first = self.consumer.poll(0 if busy else _POLL_S)
-        if first is None:
-            return []
-        placements = self.partitions.placements
-        most = self.ingest_batch
-        if time.monotonic() - self._asked_at_s < _ASKED_LATELY_S:
-            most = min(most, _READ_WHILE_ASKED)
-        rest = self.consumer.consume(most - 1, 0) if most > 1 else []
-        # of what consume gathers the client itself drops the stale ones
-        stale = self.partitions.placed_since(placements, first.topic(), first.partition())
-        return rest if stale else [first, *rest]
+        asked = time.monotonic() - self._asked_at_s < _ASKED_LATELY_S
+        most = min(self.ingest_batch, _TAKEN_WHILE_ASKED) if asked else self.ingest_batch
+        return self._ahead.take(most, 0 if busy else _POLL_S, past_purchases=asked)
 
     def _on_error(self, error: ReadError) -> None:
         mine = (error.topic, error.partition) in self.partitions.owned
@@ -212,12 +208,15 @@ class Worker:
         self.metrics.partitions_owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
         self.metrics.partitions_restoring.set(len(self.partitions.restoring))
         parts = [TopicPartition(topic, partition) for topic, partition in self.partitions.owned]
+        waiting = self._ahead.partitions_waiting()
         unanswered = self.answering.waiting.next_offsets() if self.answering is not None else {}
         for part, position in zip(parts, self.consumer.position(parts), strict=True):
             _, high = self.consumer.get_watermark_offsets(part, cached=True)
             stored = unanswered.get((part.topic, part.partition), position.offset)
             if part.topic == self.partitions.purchases:
-                stored = max(self.store.next_offset(part.partition), stored)
+                next_offset = self.store.next_offset(part.partition)
+                # the position may be past transaction markers that nobody gets to see
+                stored = next_offset if (part.topic, part.partition) in waiting else max(next_offset, stored)
             if high >= 0 and stored >= 0:
                 self.metrics.lag_records(part.topic, part.partition).set(max(high - stored, 0))
 

@@ -277,3 +277,15 @@ def test_what_was_read_before_a_partition_was_placed_again_is_stale(partitions, 
     assert partitions.placed_since(before, "purchases", 0)
     assert not partitions.placed_since(before, "purchases", 1)
     assert not partitions.placed_since(partitions.placements, "purchases", 0)
+
+
+def test_held_purchases_stay_held_when_partitions_come_until_they_are_let_go(partitions, consumer):
+    partitions.on_assign(consumer, parts(0))
+
+    partitions.hold_purchases(consumer, hold=True)
+    partitions.on_assign(consumer, parts(0, 1))
+    held = sorted(consumer.paused)
+    partitions.hold_purchases(consumer, hold=False)
+
+    assert held == [("purchases", 0), ("purchases", 1)]
+    assert not consumer.paused
