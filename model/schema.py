@@ -39,8 +39,6 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint=10000",
     "PRAGMA secure_delete=ON",  # else the names of the forgotten stay where a page was split; costs nothing measurable
     "PRAGMA cache_size=-65536",
-    # 2 GiB, SQLite's limit: pages are read where the kernel has them, not copied, 16 KiB for each row
-    "PRAGMA mmap_size=2147418112",
 )
 
 _BUSY_TIMEOUT_S = 10
