@@ -31,6 +31,11 @@ def committed(broker, group: str, topic: str, partitions: int = 6) -> dict[int, 
     return found
 
 
+def stored_events(service) -> int:
+    """How many events the service's file holds."""
+    return sum(oracle.positions(service.database).values())
+
+
 def kill_once_stored(service, before: dict[int, int]) -> dict[int, int]:
     """SIGKILL as soon as the file has moved on from `before`; where it then stands."""
     while oracle.positions(service.database) == before:
@@ -78,10 +83,10 @@ def test_killed_again_and_again_under_load(broker, shop_topics, start_service, s
         for number in range(KILLS):
             asked += [shop.request(topics.requests, {"profile_id": f"c-{number}"}, topics.replies) for _ in range(3)]
             if number % 3:  # every third may well die while it starts
-                service.url()
+                eventually(lambda: stored_events(service) > stood_at[-1], "it is at work", 60)
             service.run_for(chance.uniform(0.1, 0.9))
             service.kill()
-            stood_at.append(sum(oracle.positions(service.database).values()))
+            stood_at.append(stored_events(service))
             service.start(wait=False)
         service.wait_ready()
     records = shop.read_all(topics.purchases)
