@@ -1,32 +1,53 @@
 """What share of a bare consume full ingest reaches: decode, dedupe, SQLite with the offsets in one transaction.
 
 Both read the same topic on the official broker with the same client settings, alternately, from its start to its end;
-the clock starts with the first batch, which is not counted. Between them: consume and decode, nothing stored.
-Goal: 10 %.
+the clock starts with the first batch, which is not counted. Between them: consume and decode, nothing stored. At last:
+what each stage of full ingest costs, in processor time of the thread of the loop. Goal: 10 %.
 """
 
 import argparse
 import resource
+import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+import consumers.worker
 from config.settings import Settings
 from consumers.clients import KafkaClients, drain
 from consumers.events import PurchaseDecoder
+from consumers.ingest import Ingest
 from consumers.records import sorted_out
-from model.store import Applied
+from consumers.worker import Worker
+from model.planning import Plan
+from model.store import Applied, Store
 from serving.logs import set_up_logging
 from serving.service import Service
 from tests.benchmarks.generated import Shop
-from tests.benchmarks.setting import Figures, introduce, java_broker, number, scratch
+from tests.benchmarks.setting import Figures, introduce, java_broker, number, scratch, table
 
 TOPIC, PARTITIONS, BATCH = "purchases", 6, 2000
 BARE, DECODED, FULL = "bare consume", "consume and decode", "full ingest"
 _TIMEOUT_S = 600
+_STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("polling", Worker, "_read"),
+    ("to records", consumers.worker, "sorted_out"),
+    ("decoding", Ingest, "_decoded"),
+    ("planning", Plan, "__init__"),
+    ("writing", Store, "_write"),
+    ("remembering", Store, "_remember"),
+    ("beginning a fold", Store, "_divide_tail"),
+    ("folding", Store, "_fold_parts"),
+    ("counting what was sold", Worker, "_applied"),
+)
+_WHOLE, _REST = "all", "committing and the rest"
 
 
 class Clock:
@@ -76,18 +97,53 @@ def main() -> None:
         broker.create_topic(TOPIC, PARTITIONS, {"retention.ms": "-1"})
         clients = KafkaClients(broker.bootstrap, {})
         print(f"  an event has {fill(clients, shop):.0f} bytes", flush=True)
-        figures = Figures(BARE, DECODED, FULL)
+        figures, stages = Figures(BARE, DECODED, FULL), []
         for turn in range(chosen.rounds):
             figures.add(BARE, **_consumed(clients, chosen.events, len))
             figures.add(DECODED, **_consumed(clients, chosen.events, _decoded))
-            figures.add(FULL, **ingested(broker.bootstrap, folder / f"data{turn}", chosen.events))
+            with stage_clock() as spent_s:
+                figures.add(FULL, **ingested(broker.bootstrap, folder / f"data{turn}", chosen.events))
+            stages.append({stage: 1e6 * seconds / chosen.events for stage, seconds in spent_s.items()})
     figures.show(yardstick=BARE)
+    show_stages(stages)
     what = "events/s", "events per CPU second"
     wall, cpu = (100 * figures.ratio(name, FULL, BARE) for name in what)
     print(
         f"full ingest is {number(wall)} % of a bare consume by the clock, {number(cpu)} % by processor time; goal 10 %"
     )
     print(f"greatest memory of this process, broker not counted: {_peak_mb():.0f} MB")
+
+
+@contextmanager
+def stage_clock() -> Iterator[Counter[str]]:
+    """The processor seconds that the loop's thread spends in each stage meanwhile, complete at the end."""
+    spent_s: Counter[str] = Counter()
+    with ExitStack() as stack:
+        for stage, owner, name in (*_STAGES, (_WHOLE, Worker, "step")):
+            stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), stage, spent_s)))
+        yield spent_s
+    spent_s[_REST] = spent_s[_WHOLE] - sum(spent_s[stage] for stage, _, _ in _STAGES)
+
+
+def _timed(work: Callable[..., Any], stage: str, spent_s: Counter[str]) -> Callable[..., Any]:
+    @wraps(work)
+    def timed(*given: Any) -> Any:
+        begin = time.thread_time()
+        try:
+            return work(*given)
+        finally:
+            spent_s[stage] += time.thread_time() - begin
+
+    return timed
+
+
+def show_stages(rounds: list[dict[str, float]]) -> None:
+    """A line for each stage: median, least and greatest of the rounds, in µs an event."""
+    rows = []
+    for stage in (*(stage for stage, _, _ in _STAGES), _REST, _WHOLE):
+        spent = [measured[stage] for measured in rounds]
+        rows.append((stage, f"{statistics.median(spent):.2f}", f"{min(spent):.2f} … {max(spent):.2f}"))
+    table(("stage of full ingest", "CPU µs an event", "least … greatest"), rows)
 
 
 def fill(clients: KafkaClients, shop: Shop) -> float:
