@@ -5,6 +5,7 @@ all customers, at length 1. `put` takes a customer's present history and replace
 purchase is in the next answer's votes; calling it again changes nothing. Rows are rows of the model.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,8 @@ class Neighbours:
     def clear(self) -> None:
         """Forget everybody."""
         self._flat: Any = faiss.IndexFlatIP(len(self._centre))
-        self._slot_of: dict[int, int] = {}  # by customer, who was put last comes last
+        # by customer, who was put last comes last; a dict would look for its first among all that are gone
+        self._slot_of: OrderedDict[int, int] = OrderedDict()
         self._free: list[int] = []  # slots that nobody has now: a point of zeros, which is near nobody
         self._bought = RecentPurchases()
         self._sum = np.zeros(self._items)  # of what purchases count, by row
