@@ -157,14 +157,16 @@ class InvertedRows:
         return self._last_of(np.arange(len(self)))
 
     def _last_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        numbers: NDArray[np.float32] = self._halves[self._place[rows] + np.uint32(self.dimension - 1)].astype(
-            np.float32
-        )
+        numbers: NDArray[np.float32] = self._halves[self._last_places(rows)].astype(np.float32)
         return numbers
+
+    def _last_places(self, rows: NDArray[np.integer]) -> NDArray[np.uint32]:
+        places: NDArray[np.uint32] = self._place[rows] + np.uint32(self.dimension - 1)
+        return places
 
     def set_last(self, rows: NDArray[np.integer], values: NDArray[np.float32]) -> None:
         """Replace the last number of `rows`, none of them named twice; the next search uses it."""
-        self._halves[self._place[rows] + np.uint32(self.dimension - 1)] = values
+        self._halves[self._last_places(rows)] = values
         self._see_risen(rows, values)
 
     def _see_risen(self, rows: NDArray[np.integer], values: NDArray[np.float32]) -> None:

@@ -6,7 +6,6 @@ The file has the same in its `product` table. Number 0 is a placeholder, so that
 import math
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -66,7 +65,7 @@ class ProductNumbers:
         self._paid.append(math.nan if paid is None else paid)
         return self._products.add(product)
 
-    def add_all(self, products: Iterable[tuple[str, str]], paid: Mapping[int, float] = MappingProxyType({})) -> None:
+    def add_all(self, products: Iterable[tuple[str, str]], paid: Mapping[int, float]) -> None:
         """Give each of these new (brand, product id) the next number, in their order; `paid` by number, where said."""
         for number, (brand, product_id) in enumerate(products, len(self)):
             self.add(Product(brand, product_id), paid.get(number))

@@ -63,8 +63,8 @@ class RecentEvents:
 
     def packed(self, logs: Iterable[int]) -> list[tuple[int, bytes]]:
         """(log, bytes) of the windows of these logs, for `load`."""
-        known = [log for log in logs if log in self._order]
-        return [(log, np.array(self._order[log], _HASH)[-self._window :].tobytes()) for log in known]
+        windows = ((log, self._order[log][-self._window :]) for log in logs if log in self._order)
+        return [(log, np.array(window, _HASH).tobytes()) for log, window in windows]
 
 
 class Pending:

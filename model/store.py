@@ -268,8 +268,8 @@ class Store:
         unknown = list(dict.fromkeys(product for product in products if product not in self._numbers))
         if unknown:
             with self._transaction() as db:
-                writing.number_products(db, unknown, len(self._numbers))
-            self._numbers.add_all(unknown)
+                writing.number_products(db, unknown, len(self._numbers), {})
+            self._numbers.add_all(unknown, {})
         found = [self._numbers.number_of(*product) for product in products]
         return [number for number in found if number is not None]
 

@@ -40,12 +40,12 @@ class Tail:
         return self._lines.get(customer, _NOTHING)
 
     def rows(self) -> Iterator[tuple[int, int, bytes]]:
-        """(customer, log, packed lines) in customer order, as the table is stored."""
-        return _by_customer(Orders.joined(self._batches)) if self._batches else iter(())
+        """(customer, log, packed lines) in customer order, as the table is stored; at least one batch was added."""
+        return _by_customer(Orders.joined(self._batches))
 
     def parts(self, size: int, paid: Mapping[int, float]) -> list[Orders]:
-        """What waits as `Orders.by_customer` divides it."""
-        return Orders.joined(self._batches).by_customer(size, paid) if self._batches else []
+        """What waits as `Orders.by_customer` divides it; at least one batch was added."""
+        return Orders.joined(self._batches).by_customer(size, paid)
 
 
 def _by_customer(orders: Orders) -> Iterator[tuple[int, int, bytes]]:

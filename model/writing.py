@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 from model.packing import Orders, pack
 from model.planning import Log, Plan
@@ -68,7 +67,7 @@ def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], firs
     db.execute("INSERT OR REPLACE INTO meta VALUES ('last_customer', ?)", (str(plan.last_customer),))
     number_products(db, plan.products, first_product, plan.paid)
     if plan.orders is not None:
-        db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(plan.orders),))
+        _append_to_tail(db, plan.orders)
     moved = [(offset, logs[partition].number) for partition, offset in plan.nexts.items()]
     db.executemany("UPDATE log SET next = ? WHERE id = ?", moved)
 
@@ -85,10 +84,7 @@ def _erase(db: sqlite3.Connection, gone: Mapping[int, str]) -> None:
 
 
 def number_products(
-    db: sqlite3.Connection,
-    products: Iterable[tuple[str, str]],
-    first: int,
-    paid: Mapping[int, float] = MappingProxyType({}),
+    db: sqlite3.Connection, products: Iterable[tuple[str, str]], first: int, paid: Mapping[int, float]
 ) -> None:
     """New (brand, product id), numbered from `first` on; `paid` is what they cost, by number, where it was said."""
     rows = [(number, *product, paid.get(number)) for number, product in enumerate(products, first)]
@@ -99,7 +95,13 @@ def divide_tail(db: sqlite3.Connection, parts: Iterable[Orders], windows: Iterab
     """Put the parts of the tail in its place; returns their rows. `windows` are the recent events, by log."""
     db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", windows)
     db.execute("DELETE FROM tail")
-    return [int(db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(part),)).lastrowid or 0) for part in parts]
+    return [_append_to_tail(db, part) for part in parts]
+
+
+def _append_to_tail(db: sqlite3.Connection, orders: Orders) -> int:
+    row = db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(orders),)).lastrowid
+    assert row is not None, "just inserted"
+    return row
 
 
 def fold(db: sqlite3.Connection, row: int, waiting: Tail) -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import cimpl
 
 from consumers.embedded import EmbeddedBroker
 from tests.unit.small_shop import SmallShop, copied, open_shop, trained_folder
+from tests.unit.worker_world import World
 
 _TOPIC, _VALUE, _HEADERS, _END = 1, 4, 10, 0
 
@@ -48,6 +49,15 @@ def broker() -> Iterator[EmbeddedBroker]:
     """A broker for the tests of one module, without topics."""
     with EmbeddedBroker() as started:
         yield started
+
+
+@pytest.fixture
+def world(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[World]:
+    """A worker on that broker, to be stepped by hand."""
+    made = World(broker, tmp_path / "alsobought.db")
+    yield made
+    made.consumer.close()
+    made.store._db.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ def numbers(request, monkeypatch):
 
 def test_many_products_are_found_by_name_and_by_number(numbers):
     names = [(brand, f"{kind}-{i}") for i in range(5000) for brand in ("", "acme") for kind in ("p", "茶")]
-    numbers.add_all(names)
+    numbers.add_all(names, {})
 
     assert [numbers.number_of(*name) for name in names] == list(range(1, len(names) + 1))
     assert [numbers.by_number[number][:2] for number in range(1, len(numbers))] == names
@@ -26,7 +26,7 @@ def test_many_products_are_found_by_name_and_by_number(numbers):
 
 
 def test_what_is_no_product_has_no_number(numbers):
-    numbers.add_all([("acme", "tea"), ("", "teapot")])
+    numbers.add_all([("acme", "tea"), ("", "teapot")], {})
 
     asked = [("", "tea"), ("acme", "teapot"), ("acme", "te"), ("acme", ""), ("zeta", "tea"), ("", "")]
     assert [numbers.number_of(*name) for name in asked] == [None] * len(asked)
@@ -46,7 +46,7 @@ def test_what_the_catalogue_says_replaces_what_it_said(numbers):
 
 
 def test_products_that_change_again_and_again_take_no_more_room(numbers):
-    numbers.add_all(("", f"p-{i}") for i in range(100))
+    numbers.add_all((("", f"p-{i}") for i in range(100)), {})
     for turn in range(200):
         for i in (0, 50, 99):
             numbers.list(Product("", f"p-{i}", title="t" * (turn % 60)))

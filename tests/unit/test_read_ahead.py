@@ -5,17 +5,7 @@ import math
 import pytest
 from confluent_kafka import TopicPartition
 
-from tests.unit.worker_world import World
-
 PURCHASES = 3000
-
-
-@pytest.fixture
-def world(broker, tmp_path):
-    made = World(broker, tmp_path / "alsobought.db")
-    yield made
-    made.consumer.close()
-    made.store._db.close()
 
 
 @pytest.fixture

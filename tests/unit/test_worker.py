@@ -25,14 +25,6 @@ def own_broker():
         yield started
 
 
-@pytest.fixture
-def world(broker, tmp_path):
-    made = World(broker, tmp_path / "alsobought.db")
-    yield made
-    made.consumer.close()
-    made.store._db.close()
-
-
 def test_purchases_are_stored_and_committed(world):
     world.buy("tea")
     world.buy("cup")
