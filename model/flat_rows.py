@@ -7,6 +7,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+# Numbers in the queries (queries * dimension) from which faiss multiplies all of them at once: cheaper than one query
+# after the other, but for a few. Its own default, 128,000, is above every micro-batch.
+faiss.cvar.distance_compute_blas_threshold = 2000
+
 
 class FlatRows:
     """A faiss.IndexFlatIP whose last column can be rewritten in place. One thread."""
@@ -65,8 +69,11 @@ class FlatRows:
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The best rows for queries float32 (n, dimension): scores and rows, both (n, k), best first."""
-        faiss.omp_set_num_threads(1)  # the setting belongs to the calling thread; more threads cost latency
-        found: tuple[NDArray[np.float32], NDArray[np.int64]] = self._flat.search(
-            np.ascontiguousarray(queries, np.float32), k
-        )
-        return found
+        return nearest_rows(self._flat, queries, k)
+
+
+def nearest_rows(flat: Any, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Inner products and rows of a faiss.IndexFlatIP, both (n, k), best first, for queries float32 (n, dimension)."""
+    faiss.omp_set_num_threads(1)  # the setting belongs to the calling thread; more threads cost latency
+    found: tuple[NDArray[np.float32], NDArray[np.int64]] = flat.search(np.ascontiguousarray(queries, np.float32), k)
+    return found

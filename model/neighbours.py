@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.demand import DAY_S
+from model.flat_rows import nearest_rows
 from model.histories import Histories, customer_of_line, distinct, spread_over, starts_where
 from model.ranking import owned, query_vectors
 from model.recent_purchases import RecentPurchases
@@ -131,8 +132,7 @@ class Neighbours:
         count = min(self.parameters.nearest + 1, len(self))
         if not count or not len(vectors):
             return np.zeros((len(vectors), 0)), np.zeros((len(vectors), 0), np.int64)
-        faiss.omp_set_num_threads(1)
-        cosines, slots = self._flat.search(self._points(vectors), count)
+        cosines, slots = nearest_rows(self._flat, self._points(vectors), count)
         own = np.array([self._slot_of.get(customer, -1) for customer in customers.tolist()])
         weights = np.maximum(cosines.astype(np.float64), 0.0) ** 2
         weights[slots == own[:, None]] = 0.0
