@@ -42,6 +42,11 @@ class ReadAhead:
             self.partitions.hold_purchases(self.consumer, hold=False)
         return requests + taken
 
+    @property
+    def behind(self) -> bool:
+        """Whether more was read than the last turn took."""
+        return bool(self._waiting)
+
     def partitions_waiting(self) -> set[tuple[str | None, int | None]]:
         """The (topic, partition) of what was read and not taken yet."""
         return {(message.topic(), message.partition()) for _, message in self._waiting}

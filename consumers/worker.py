@@ -2,8 +2,8 @@
 
 Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its
 offset is stored. A turn stores before it answers, so a purchase read before a request is in its answer, unless so many
-are caught up on that they take several turns. Commits to Kafka follow and only feed lag tools, but for requests: these
-are committed once their replies are delivered (`answering.py`).
+are caught up on that they take several turns: then answers come first. Commits to Kafka follow and only feed lag tools,
+but for requests: these are committed once their replies are delivered (`answering.py`).
 """
 
 import math
@@ -24,7 +24,7 @@ from consumers.ingest import Ingest, Judge
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.read_ahead import ReadAhead
-from consumers.records import ReadError, sorted_out
+from consumers.records import ReadError, Record, sorted_out
 from model.store import Applied, Store
 
 log = structlog.get_logger(__name__)
@@ -124,17 +124,12 @@ class Worker:
         mine = [record for record in records if (record.topic, record.partition) in self.partitions.owned]
         purchases = [record for record in mine if record.topic == self.partitions.purchases]
         requests = [record for record in mine if record.topic != self.partitions.purchases]
-        if purchases:
-            self._ingest.take(purchases)
-            for partition in {record.partition for record in purchases}:
-                self.partitions.reached(self.consumer, partition, self.store.next_offset(partition))
-        for error in errors:  # after what was read before them: they may send a partition elsewhere
-            self._on_error(error)
-        if self.answering is not None:
-            if requests:
-                self._asked_at_s = time.monotonic()
-            self.answering.take_up(requests)
-            self.answering.turn()
+        if self._ahead.behind:
+            self._answer(requests)
+            self._take_in(purchases, errors)
+        else:
+            self._take_in(purchases, errors)
+            self._answer(requests)
         self.producer.poll(0)
         for listener in self.listeners:
             listener.turn()
@@ -149,6 +144,22 @@ class Worker:
         asked = time.monotonic() - self._asked_at_s < _ASKED_LATELY_S
         most = min(self.ingest_batch, _TAKEN_WHILE_ASKED) if asked else self.ingest_batch
         return self._ahead.take(most, 0 if busy else _POLL_S, past_purchases=asked)
+
+    def _take_in(self, purchases: Sequence[Record], errors: Sequence[ReadError]) -> None:
+        if purchases:
+            self._ingest.take(purchases)
+            for partition in {record.partition for record in purchases}:
+                self.partitions.reached(self.consumer, partition, self.store.next_offset(partition))
+        for error in errors:  # after what was read before them: they may send a partition elsewhere
+            self._on_error(error)
+
+    def _answer(self, requests: Sequence[Record]) -> None:
+        if self.answering is None:
+            return
+        if requests:
+            self._asked_at_s = time.monotonic()
+        self.answering.take_up(requests)
+        self.answering.turn()
 
     def _on_error(self, error: ReadError) -> None:
         mine = (error.topic, error.partition) in self.partitions.owned
