@@ -21,7 +21,7 @@ _CHUNK_LINES = 4_000_000  # bounds the memory of a bulk load
 class Change:
     """What happened to the counts."""
 
-    products: NDArray[np.int64]  # with another prior, ascending; now and then all of them
+    products: NDArray[np.integer]  # with another prior, ascending; now and then all of them
     counted: NDArray[np.int64]  # of them, those with other counts
     lowered: bool  # whether any count went down
 
@@ -45,7 +45,7 @@ class Demand:
         self._recent = np.zeros(1024, np.uint32)
         self._by_day = np.zeros((days, 1024), np.uint32)  # row = day % days
         self._size = 0  # one more than the highest product number seen
-        self._all = np.zeros(0, np.int64)  # see `_all_products`
+        self._all = np.zeros(0, np.int32)  # see `_all_products`
         self._lines = self._recent_lines = self._sold = 0
         self._log_sum = 0.0  # of log(1 + total) over the products that ever sold
         self._share = self._mean_log = 0.0  # the level that `bias` compares with
@@ -66,7 +66,7 @@ class Demand:
         """uint32, indexed by product number: order lines of the last `days` days. A view: copy it to keep it."""
         return self._recent[: self._size]
 
-    def add(self, products: NDArray[np.integer], times: NDArray[np.integer]) -> NDArray[np.int64]:
+    def add(self, products: NDArray[np.integer], times: NDArray[np.integer]) -> NDArray[np.integer]:
         """Count order lines, in any order; returns the product numbers whose `bias` has changed, ascending.
 
         Those are the products bought, those whose old lines fell out of the window, and now and then all of them.
@@ -116,10 +116,10 @@ class Demand:
         total, recent = self._counts_of(products)
         return (recent.astype(np.uint64) << np.uint64(32)) | total.astype(np.uint64)
 
-    def _all_products(self) -> NDArray[np.int64]:
+    def _all_products(self) -> NDArray[np.int32]:
         """One array for all changes that are kept, as long as there are no more products."""
         if len(self._all) != self._size:
-            self._all = np.arange(self._size)
+            self._all = np.arange(self._size, dtype=np.int32)
         return self._all
 
     def _counts_of(self, products: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -44,8 +44,9 @@ class InvertedRows:
         within = np.arange(len(self)) - np.repeat(np.cumsum(self._sizes) - self._sizes, self._sizes)
         self._place = np.zeros(len(self), np.uint32)  # by row: where it begins in `_halves`
         self._place[layout.rows] = np.repeat(self._begins, self._sizes) + within * self._filled
-        self._list = np.zeros(len(self), np.uint32)  # by row
-        self._list[layout.rows] = np.repeat(np.arange(self.lists, dtype=np.uint32), self._sizes)
+        number = np.min_scalar_type(self.lists)  # two bytes a row, up to hundreds of millions
+        self._list = np.zeros(len(self), number)  # by row
+        self._list[layout.rows] = np.repeat(np.arange(self.lists, dtype=number), self._sizes)
         self._peaks = layout.middles[:, dimension - 1]  # by list: the greatest last number that it promises
         self._risen = np.zeros(0, np.int64)  # ascending
         self._risen_rows = self.take(self._risen)
