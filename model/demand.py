@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 DAY_S = 86_400
 _SMOOTHING = 3.0  # order lines on both sides of the trend's ratio, so that rare products stay quiet
 _TOLERANCE = 0.01  # how far the shop's overall level may move before every product's prior is worked out again
-_KEPT_CHANGES = 256
+KEPT_CHANGES = 256  # calls of `add` that `since` can tell of
 _CHUNK_LINES = 4_000_000  # bounds the memory of a bulk load
 
 
@@ -40,7 +40,7 @@ class Demand:
         self.days = days
         self.now_s = 0  # the newest purchase time seen, seconds since 1970
         self.changes = 0  # calls of `add` so far
-        self._kept: deque[Change] = deque(maxlen=_KEPT_CHANGES)
+        self._kept: deque[Change] = deque(maxlen=KEPT_CHANGES)
         self._total = np.zeros(1024, np.uint32)
         self._recent = np.zeros(1024, np.uint32)
         self._by_day = np.zeros((days, 1024), np.uint32)  # row = day % days

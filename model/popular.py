@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.demand import Demand
+from model.demand import KEPT_CHANGES, Demand
 
 _KEPT = 1024
 
@@ -40,6 +40,11 @@ class Popular:
         self._seen: int | None = None  # the demand's `changes` when `_best` was right
         self._complete = False  # `_best` holds all there is
         self._mark = np.zeros(0, bool)  # by product number; all False between calls
+
+    def keep_up(self) -> None:
+        """Follow when it is about time: an order that is too old must be worked out from the whole catalogue."""
+        if self._seen is not None and self._demand.changes - self._seen > KEPT_CHANGES // 2:
+            self._follow(0)
 
     def top(self, count: int, excluded: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """int64 (<= count,): product numbers by recent lines, then lines ever, then number; never one of `excluded`.

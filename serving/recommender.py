@@ -61,6 +61,8 @@ class Recommender:
         with timed("search"):
             self._from_models(cases, histories)
         with timed("popular"):
+            for brand in {case.request.brand_id for case in cases} & self._popular.keys():
+                self._popular[brand].keep_up()
             for case in cases:
                 for kind in _parts(case.request):
                     self._fill(case, kind)

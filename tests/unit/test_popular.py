@@ -103,3 +103,22 @@ def test_following_event_by_event_equals_sorting_the_whole_catalogue():
 
             assert popular.top(50).tolist() == best(demand)[:50]
     assert popular.top(3000).tolist() == best(demand)[:3000]
+
+
+def test_an_order_that_keeps_up_is_not_worked_out_anew_from_the_whole_catalogue():
+    demand, looked_at = Demand(), []
+
+    def sellable(products):
+        looked_at.append(len(products))
+        return np.ones(len(products), bool)
+
+    sold(demand, dict.fromkeys(range(1, 20_001), 1))
+    popular = Popular(demand, sellable)
+    popular.top(10)
+    looked_at.clear()
+    for number in range(1, 1001):
+        sold(demand, {number: 2})
+        popular.keep_up()
+
+    assert popular.top(1001).tolist() == [*range(1, 1001), 1001]
+    assert max(looked_at) < 5000
