@@ -33,12 +33,13 @@ _MAX_TEXT = 1_000
 def read_listed(record: Record, brands_of: Callable[[str], Sequence[str]]) -> list[Product]:
     """The catalogue entries that a record changes; a null value withdraws the product of its key, in every brand.
 
+    A product that nobody knows yet is withdrawn where it has no brand: its first purchase may be read later than this.
     Raises `InvalidRecord`.
     """
     value = record.value
     if value is None:
         product_id = checked_id(text(record.key, "key"), "key")
-        return [Product(brand, product_id, withdrawn=True) for brand in brands_of(product_id)]
+        return [Product(brand, product_id, withdrawn=True) for brand in brands_of(product_id) or [""]]
     listed = parsed(_LISTED, value)
     price = listed.price
     if price is not None and not (0 <= price < math.inf):

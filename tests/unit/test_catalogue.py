@@ -5,6 +5,7 @@ import pytest
 from consumers.catalogue import Catalogue
 from consumers.metrics import Metrics
 from consumers.records import Record
+from model.purchases import LogRecord, Purchase
 from model.store import Store
 
 
@@ -31,6 +32,14 @@ def test_a_null_value_withdraws_what_the_same_batch_has_just_listed(catalogue):
     catalogue.take(records(b'{"product_id": "tea", "brand_id": "acme"}', None))
 
     assert [product.withdrawn for product in catalogue.store.products()[1:]] == [True]
+
+
+def test_a_product_that_is_withdrawn_before_its_first_purchase_is_read_stays_so(catalogue):
+    catalogue.take(records(None))
+    catalogue.store.open_log("cluster", "purchases", "id", 0)
+    catalogue.store.apply([LogRecord(0, 0, Purchase("c-1", "", 1000, ("tea",), (1.0,), "o-1"))])
+
+    assert [(product.product_id, product.withdrawn) for product in catalogue.store.products()[1:]] == [("tea", True)]
 
 
 def test_what_is_listed_again_after_a_null_value_is_there_again(catalogue):
