@@ -69,6 +69,7 @@ def main() -> None:
         worker = multiprocessing.get_context("spawn").Process(target=work, args=(folder,))
         worker.start()  # a process of its own: what was needed to prepare is not the worker's memory
         worker.join()
+        assert worker.exitcode == 0, "the worker's part failed, see above"
 
 
 def prepare(folder: Path, shop: LargeCatalogue, count: int) -> None:
