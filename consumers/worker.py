@@ -30,7 +30,7 @@ from model.store import Applied, Store
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1
 _ASKED_LATELY_S = 1.0
-_TAKEN_WHILE_ASKED = 256  # purchases at a time then: those that are caught up on hold up answers by some 5 ms
+_TAKEN_WHILE_ASKED = 128  # purchases at a time then: those that are caught up on hold up answers by some 3 ms
 _CHORES_S = 1.0
 _TOPIC_CHECK_S = 15.0
 _FLUSH_S = 4.0
