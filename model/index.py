@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.flat_rows import FlatRows
-from model.histories import spread_over
+from model.histories import in_parts, spread_over
 from model.inverted_rows import InvertedRows
 
 LARGE = 20_000  # products from which a catalogue is large: the whole of it takes a search longer than 0.2 ms
-_LOOKED_AT_TOGETHER = 65_536  # rows
 _DIRECTIONS = 512  # products that the search for similar ones is calibrated with
 
 
@@ -95,7 +94,7 @@ class ItemIndex:
 
     def average_output(self) -> NDArray[np.float32]:
         """float32 (dimension,): the mean of the OUT vectors."""
-        parts = np.array_split(np.arange(len(self)), -(-len(self) // _LOOKED_AT_TOGETHER))
+        parts = in_parts(len(self))
         total = sum(self.outputs_of(rows).sum(axis=0, dtype=np.float64) for rows in parts)
         return np.asarray(total / len(self), np.float32)
 

@@ -15,6 +15,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from model.histories import in_parts
+
 _LIST_FACTOR = 4.0  # lists = factor * sqrt(n)
 _POINTS_A_LIST = 40  # k-means looks at so many rows a list
 _ROUNDS = 10  # of k-means; 25 find the same neighbours and take twice as long
@@ -24,7 +26,6 @@ _TARGET = 0.996  # of the best ten found in the calibration: above what is promi
 _SPARED = 0.001  # of recall, for which nobody reads a quarter of all lists
 _TOLERATED = 1.0  # by so much a last number may pass what its list promises before it counts as risen
 _MOST_RISEN = 4096  # rows compared one by one; where there are more, the lists of the least promise more
-_LOOKED_AT_TOGETHER = 16_384  # rows: some 0.5 ms
 _DEPTH = 20  # lists enough to hold so many times the rows asked for
 
 
@@ -155,11 +156,7 @@ class InvertedRows:
 
     def last(self) -> NDArray[np.float32]:
         """float32 (n,): a copy of the last column."""
-        return np.concatenate([self._last_of(rows) for rows in self._parts()])
-
-    def _parts(self) -> list[NDArray[np.int64]]:
-        """All rows, in parts that other threads do not wait long for."""
-        return np.array_split(np.arange(len(self)), -(-len(self) // _LOOKED_AT_TOGETHER))
+        return np.concatenate([self._last_of(rows) for rows in in_parts(len(self))])
 
     def _last_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         numbers: NDArray[np.float32] = self._halves[self._last_places(rows)].astype(np.float32)
@@ -175,7 +172,7 @@ class InvertedRows:
         self._see_risen(rows, values)
 
     def _see_all_risen(self) -> None:
-        for rows in self._parts():
+        for rows in in_parts(len(self)):
             self._see_risen(rows, self._last_of(rows))
 
     def _see_risen(self, rows: NDArray[np.integer], values: NDArray[np.float32]) -> None:

@@ -43,7 +43,7 @@ class Popular:
 
     def keep_up(self) -> None:
         """Follow when it is about time: an order that is too old must be worked out from the whole catalogue."""
-        if self._seen is not None and self._demand.changes - self._seen > KEPT_CHANGES // 2:
+        if self._seen is None or self._demand.changes - self._seen > KEPT_CHANGES // 2:
             self._follow(0)
 
     def top(self, count: int, excluded: NDArray[np.integer] | None = None) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.histories import spread_over
+from model.histories import in_parts, spread_over
 from model.index import ItemIndex, SimilarItems
 from model.metadata import (
     FORMAT,
@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 _SELF_TESTS = 5
-_LOOKED_AT_TOGETHER = 65_536  # rows
 _SELF_TEST_ANSWERS = 10
 _AGREEMENT = 0.9  # of the self-test's products; another CPU may order near ties differently
 
@@ -166,10 +165,8 @@ def _check_shapes(snapshot: Snapshot, products: Products) -> None:
 
 def _are_finite(vectors: NDArray[np.float32], index: ItemIndex) -> bool:
     """Looked at in parts: together they may be too large for the memory of a worker that has a model already."""
-    starts = range(0, max(len(index), len(vectors)), _LOOKED_AT_TOGETHER)
-    rows = [np.arange(start, min(start + _LOOKED_AT_TOGETHER, len(index))) for start in starts]
-    return all(np.isfinite(vectors[start : start + _LOOKED_AT_TOGETHER]).all() for start in starts) and all(
-        np.isfinite(index.outputs_of(part)).all() for part in rows
+    return all(np.isfinite(vectors[rows]).all() for rows in in_parts(len(vectors))) and all(
+        np.isfinite(index.outputs_of(rows)).all() for rows in in_parts(len(index))
     )
 
 

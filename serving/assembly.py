@@ -112,7 +112,7 @@ def assemble(base: Base) -> Parts:
         partition_count=base.partition_count,
         metrics=base.metrics,
         responder=_responder(base, partitions, recommender) if base.serves else None,
-        listeners=[broadcasts, models],
+        listeners=[broadcasts, models, *([recommender] if base.serves else [])],
         on_applied=lambda applied: _sold(base, applied),
         check_topics=base.topics.check_again,
         judge=_judge(base, partitions, models, recommender),

@@ -70,6 +70,11 @@ class Recommender:
                     case.answer.items.sort(key=lambda item: _PARTS.index(item.kind))
         return [case.answer for case in cases]
 
+    def turn(self) -> None:
+        """Keep up with what is sold and what sells, so that no answer waits until a million products were looked at."""
+        self._shelf.follow()
+        self._popular_of(None).keep_up()
+
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
         if self._shelf.changed(numbers):

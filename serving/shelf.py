@@ -25,23 +25,24 @@ class Shelf:
 
     def knows_brand(self, brand_id: str) -> bool:
         """Whether there is any product of this brand."""
-        self._follow()
+        self.follow()
         return brand_id in self._brands
 
     def sellable(self, brand_id: str | None, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """The mask of those that may be offered; `brand_id` None stands for every brand."""
-        self._follow()
+        self.follow()
         fit = ~self._withdrawn[numbers]
         return fit if brand_id is None else fit & (self._brand[numbers] == self._brands.get(brand_id, -1))
 
     def changed(self, numbers: Sequence[int]) -> bool:
         """The catalogue has new words for these products: whether any that was withdrawn is back."""
-        self._follow()
+        self.follow()
         before = self._withdrawn[numbers]
         self._withdrawn[numbers] = now = np.array([self._products[number].withdrawn for number in numbers], bool)
         return bool(np.any(before & ~now))
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Take up the store's new products. Every question does, too; a million take a second."""
         size = len(self._products)
         if size == self._size:
             return

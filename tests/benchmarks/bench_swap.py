@@ -194,6 +194,7 @@ class Loop:
         stored_s = time.perf_counter() - began
         self.demand.add(applied.products, applied.times)
         self.models.turn()
+        self.recommender.turn()
         return stored_s
 
 

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from model.histories import Histories, distinct, in_time_order, not_yet_learnt, order_ranks
+from model.histories import Histories, distinct, in_parts, in_time_order, not_yet_learnt, order_ranks
 
 
 def histories(*customers):
@@ -61,3 +62,11 @@ def test_only_lines_after_the_learnt_position_are_new():
     new = not_yet_learnt(histories([(1, 10), (2, 20), (3, 5)], [(4, 1)], [(5, 9)]), learnt)
 
     assert (new.customers.tolist(), new.starts.tolist(), new.products.tolist()) == ([1, 3], [0, 1, 2], [3, 5])
+
+
+@pytest.mark.parametrize("count", [0, 1, 16_384, 16_385, 100_000])
+def test_parts_are_all_places_in_order_and_none_is_too_long(count):
+    parts = in_parts(count)
+
+    assert np.concatenate(parts).tolist() == list(range(count))
+    assert max(map(len, parts)) <= 16_384

@@ -299,6 +299,21 @@ def test_without_a_model_customers_get_what_sells(untrained_shop, kind):
     assert (answer.degraded, answer.model_version, strategies(answer)) == ("no_model", None, {"popular"})
 
 
+def test_after_a_turn_no_answer_looks_at_every_product(untrained_shop, monkeypatch):
+    looked_at, order = [], untrained_shop.demand.sales_order
+    untrained_shop.buy("c-new", *(f"novelty-{i}" for i in range(5000)))
+    monkeypatch.setattr(
+        untrained_shop.demand, "sales_order", lambda products: looked_at.append(len(products)) or order(products)
+    )
+
+    untrained_shop.recommender.turn()
+    before, looked_at[:] = max(looked_at), []
+    untrained_shop.ask("nobody-yet")
+
+    assert before >= 5000
+    assert max(looked_at) < 100
+
+
 def test_without_a_model_new_customers_are_still_new(untrained_shop):
     assert untrained_shop.ask("nobody-yet").degraded == "new_customer"
 
