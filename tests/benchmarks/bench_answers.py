@@ -3,7 +3,8 @@
 The service (worker, trained model) and an echo process with replies of equal size are asked in turn on one official
 broker, after a warm-up of both. Goals: one in flight p50 <= 1.25 x and p99 <= 1.5 x the echo's; >= 50 % of its answers
 a second; its processor time >= 15 % of ours.
-Real purchases where there are some (ALSOBOUGHT_DATA), made-up ones with --products.
+Asked are three models: one of real purchases, where there are some (ALSOBOUGHT_DATA), and one of a made-up shop with
+50,000 products, ranked with the second stage and by the index alone.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from tests.kafka.java_broker import JavaBroker
 from tests.kafka.service import Service, ShopTopics
 
 OURS, ECHO = "answers", "echo"
+REAL, LARGE, INDEX_ALONE = MODELS = ("real", "large", "large, index alone")
 TOPICS = ShopTopics(
     purchases=TOPIC,
     catalog="catalog",
@@ -59,10 +61,10 @@ class Trial:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--products", type=int, help="made-up purchases with so many products instead of real ones")
+    options.add_argument("--model", choices=MODELS, action="append", help="ask only this one; may be given again")
+    options.add_argument("--products", type=int, default=50_000, help="of the made-up shop")
     options.add_argument("--events", type=int, default=200_000, help="made-up purchases")
     options.add_argument("--epochs", type=int, default=5, help="the model need not be good, only real")
-    options.add_argument("--index-alone", action="store_true", help="without the second stage of ranking")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--singles", type=int, default=400, help="requests of a round with one in flight")
     options.add_argument("--answers", type=int, default=8000, help="requests of a round with thousands in flight")
@@ -72,19 +74,26 @@ def main() -> None:
         "--batch", type=int, default=Settings().request_batch_records, help="requests answered together"
     )
     chosen = options.parse_args()
-    data = None if chosen.products else real_data()
     set_up_logging("console", "error")
+    for model in chosen.model or MODELS:
+        compare(model, chosen)
+
+
+def compare(model: str, chosen: argparse.Namespace) -> None:
+    """Ask about one of MODELS and print the figures."""
+    data = real_data() if model == REAL else None
+    if model == REAL and data is None:
+        print(f"{REAL}: not measured, there is no real data (ALSOBOUGHT_DATA)")
+        return
     introduce(
         "Answers beside a bare echo",
         purchases="online_retail" if data else f"made up, {chosen.events:,} events",
         rounds=chosen.rounds,
         answers_at_a_time=chosen.batch,
-        ranked_by="the index alone"
-        if chosen.index_alone
-        else "the index and, where calibration says so, the second stage",
+        ranked_by="the index alone" if model == INDEX_ALONE else "the index and the second stage",
     )
     figures = Figures(OURS, ECHO)
-    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, data, chosen) as both:
+    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, data, model, chosen) as both:
         for _ in range(chosen.rounds):
             for name, trial in both.items():
                 figures.add(name, **_single(trial, chosen.singles))
@@ -102,7 +111,7 @@ def main() -> None:
 
 @contextmanager
 def trials(
-    broker: JavaBroker, folder: Path, data: Path | None, chosen: argparse.Namespace
+    broker: JavaBroker, folder: Path, data: Path | None, model: str, chosen: argparse.Namespace
 ) -> Iterator[dict[str, Trial]]:
     """Both, warm."""
     with ExitStack() as stack:
@@ -112,8 +121,8 @@ def trials(
         )  # fmt: skip
         stack.callback(service.kill)
         service.start()
-        shop = Shop(chosen.events, 20_000, chosen.products or 5000)
-        profiles = teach(broker, service, data, shop, chosen.epochs, calibrate_hours=0 if chosen.index_alone else 168)
+        shop = Shop(chosen.events, 20_000, chosen.products)
+        profiles = teach(broker, service, data, shop, chosen.epochs, second_stage=model != INDEX_ALONE)
         asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles)
         stack.callback(asker.close)
         replies = asker.replies(chosen.warm_up, chosen.in_flight)[-_RECORDED:]
@@ -131,9 +140,9 @@ def trials(
 
 
 def teach(
-    broker: JavaBroker, service: Service, data: Path | None, shop: Shop, epochs: int, *, calibrate_hours: float = 168
+    broker: JavaBroker, service: Service, data: Path | None, shop: Shop, epochs: int, *, second_stage: bool = True
 ) -> list[str]:
-    """Bring purchases and a model into a running service; returns its customers."""
+    """Bring purchases and a model, good or not, into a running service; returns its customers."""
     clients = KafkaClients(broker.bootstrap, {})
     if data is None:
         fill(clients, shop)
@@ -149,7 +158,8 @@ def teach(
         data_dir=service.data_dir,
         epochs=epochs,
         train_min_customers=2,
-        calibrate_hours=calibrate_hours,
+        calibrate_hours=168 if second_stage else 0,
+        gate_customers=0,
     )
     about = train_once(settings)
     until(service, lambda: service.metric("alsobought_model_version") > 0, "the model answers", 60)
