@@ -33,10 +33,8 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 _PRAGMAS = (
-    "PRAGMA page_size=16384",  # 1.4 x the ingest of 4 KiB pages; must come before the first table
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",  # a power cut may lose the last batches, and their offsets with them: Kafka has both
-    "PRAGMA wal_autocheckpoint=500",  # 8 MB, copied into the file in some 8 ms; ten times as much saves nothing
     "PRAGMA secure_delete=ON",  # else the names of the forgotten stay where a page was split; costs nothing measurable
     "PRAGMA cache_size=-65536",
 )

@@ -91,7 +91,8 @@ def test_a_page_that_makes_no_sense_is_found(tmp_path):
     state(path)
     check_soundness(path)
     content = bytearray(path.read_bytes())
-    content[3 * 16384 + 8 : 3 * 16384 + 200] = b"\x7f" * 192
+    page = 3 * int.from_bytes(content[16:18], "big")  # its size is in the file's header
+    content[page + 8 : page + 200] = b"\x7f" * 192
     path.write_bytes(content)
 
     with pytest.raises(StoreUnavailable, match="`alsobought rebuild`"):
