@@ -51,6 +51,11 @@ _REMEDY = {
     sqlite3.SQLITE_LOCKED: "another program holds a lock on the file: end it and start again",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
+    # our statements and values are right, so that what contradicts them is in the file
+    sqlite3.SQLITE_ERROR: _DAMAGED,  # no such table or column
+    sqlite3.SQLITE_CONSTRAINT: _DAMAGED,
+    sqlite3.SQLITE_TOOBIG: _DAMAGED,
+    sqlite3.SQLITE_MISMATCH: _DAMAGED,
     sqlite3.SQLITE_IOERR: "the disk reports an error: check that it is sound and not full, and start again",
 }
 
@@ -93,7 +98,7 @@ def consistent(path: Path) -> Iterator[None]:
     """Turn what damaged rows make of reading them into `StoreUnavailable`: SQLite checks its pages, not their bytes."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, AssertionError) as error:
         raise damaged(path, f"it contradicts itself ({error})") from error
 
 
@@ -156,7 +161,8 @@ def _refuse_newer(db: sqlite3.Connection, path: Path, known: int) -> int:
     if version > known:
         raise NewerSchema(
             f"{path}: its schema version is {version}, this alsobought knows versions up to {known}; "
-            "run the newer alsobought again, or give another data_dir"
+            "run the newer alsobought again, or give another data_dir; if there never was a newer one, the file is "
+            "damaged: `alsobought rebuild` makes it anew from the topics"
         )
     return version
 

@@ -76,7 +76,7 @@ def test_wrong_bytes_anywhere_are_lived_with_or_refused_and_nothing_else(tmp_pat
     assert min(outcomes.values()) > 20, "both come about"
 
 
-@pytest.mark.parametrize("part", [100, 16_383, 16_384, 50_000, -16_384])
+@pytest.mark.parametrize("part", [100, 4095, 4096, 50_000, -4096])
 def test_a_file_that_ends_early_is_refused_with_the_remedy(tmp_path, sound, part):
     path = tmp_path / "alsobought.db"
     path.write_bytes(sound[:part])
@@ -91,6 +91,25 @@ def test_an_empty_file_is_begun_anew_as_the_topic_is_read_from_its_start(tmp_pat
     work(path)
 
     assert read_state(path).offsets == {0: 51}
+
+
+def test_a_schema_with_a_wrong_letter_is_refused_with_the_remedy(tmp_path, sound):
+    path = tmp_path / "alsobought.db"
+    path.write_bytes(sound.replace(b"customer INTEGER PRIMARY KEY", b"cuscomer INTEGER PRIMARY KEY"))
+
+    with pytest.raises(StoreUnavailable, match=r"no such column: customer.*`alsobought rebuild`"):
+        read_contents(path)
+
+
+def test_a_customer_with_an_impossible_number_is_refused_with_the_remedy(tmp_path, sound):
+    path = tmp_path / "alsobought.db"
+    path.write_bytes(sound)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE customer SET id = -1 WHERE profile = ?", (PROFILES[5],))
+        db.commit()
+
+    with pytest.raises(StoreUnavailable, match="`alsobought rebuild`"):
+        work(path)
 
 
 def test_a_line_of_a_product_that_does_not_exist_is_refused_before_arrays_grow_to_it(tmp_path, sound):
