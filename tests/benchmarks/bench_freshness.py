@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from consumers.clients import KafkaClients
 from serving.logs import set_up_logging
 from tests.benchmarks.asking import Asker
-from tests.benchmarks.bench_answers import ECHO, TOPICS, trials
+from tests.benchmarks.bench_answers import ECHO, LARGE, TOPICS, trials
 from tests.benchmarks.setting import Figures, introduce, java_broker, scratch
 
 SEEN = "purchase seen"
@@ -63,7 +63,6 @@ def main() -> None:
     options.add_argument("--products", type=int, default=5000, help="of the made-up shop")
     options.add_argument("--events", type=int, default=100_000, help="purchases that the shop begins with")
     options.add_argument("--epochs", type=int, default=2, help="the model need not be good, only real")
-    options.set_defaults(index_alone=False)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--purchases", type=int, default=300, help="of a round, and as many round trips")
     options.add_argument("--warm-up", type=int, default=10_000, help="requests to each before the clock starts")
@@ -76,7 +75,7 @@ def main() -> None:
               rounds=chosen.rounds)  # fmt: skip
     figures = Figures(SEEN, ECHO)
     choice = random.Random(1)
-    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, None, chosen) as both:
+    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, None, LARGE, chosen) as both:
         ours, echo = both.values()
         buyer = Buyer(KafkaClients(broker.bootstrap, {}).producer(linger_ms="0"), ours.asker)
         for _ in range(chosen.rounds):
