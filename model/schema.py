@@ -161,8 +161,7 @@ def _refuse_newer(db: sqlite3.Connection, path: Path, known: int) -> int:
     if version > known:
         raise NewerSchema(
             f"{path}: its schema version is {version}, this alsobought knows versions up to {known}; "
-            "run the newer alsobought again, or give another data_dir; if there never was a newer one, the file is "
-            "damaged: `alsobought rebuild` makes it anew from the topics"
+            f"run the newer alsobought again, or give another data_dir; if there never was a newer one, {_DAMAGED}"
         )
     return version
 

@@ -93,7 +93,12 @@ def compare(model: str, chosen: argparse.Namespace) -> None:
         ranked_by="the index alone" if model == INDEX_ALONE else "the index and the second stage",
     )
     figures = Figures(OURS, ECHO)
-    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, data, model, chosen) as both:
+    second_stage = model != INDEX_ALONE
+    with (
+        scratch() as folder,
+        java_broker(folder) as broker,
+        trials(broker, folder, data, chosen, second_stage=second_stage) as both,
+    ):
         for _ in range(chosen.rounds):
             for name, trial in both.items():
                 figures.add(name, **_single(trial, chosen.singles))
@@ -111,7 +116,7 @@ def compare(model: str, chosen: argparse.Namespace) -> None:
 
 @contextmanager
 def trials(
-    broker: JavaBroker, folder: Path, data: Path | None, model: str, chosen: argparse.Namespace
+    broker: JavaBroker, folder: Path, data: Path | None, chosen: argparse.Namespace, *, second_stage: bool = True
 ) -> Iterator[dict[str, Trial]]:
     """Both, warm."""
     with ExitStack() as stack:
@@ -122,7 +127,7 @@ def trials(
         stack.callback(service.kill)
         service.start()
         shop = Shop(chosen.events, 20_000, chosen.products)
-        profiles = teach(broker, service, data, shop, chosen.epochs, second_stage=model != INDEX_ALONE)
+        profiles = teach(broker, service, data, shop, chosen.epochs, second_stage=second_stage)
         asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles)
         stack.callback(asker.close)
         replies = asker.replies(chosen.warm_up, chosen.in_flight)[-_RECORDED:]

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from consumers.clients import KafkaClients
 from serving.logs import set_up_logging
 from tests.benchmarks.asking import Asker
-from tests.benchmarks.bench_answers import ECHO, LARGE, TOPICS, trials
+from tests.benchmarks.bench_answers import ECHO, TOPICS, trials
 from tests.benchmarks.setting import Figures, introduce, java_broker, scratch
 
 SEEN = "purchase seen"
@@ -75,7 +75,7 @@ def main() -> None:
               rounds=chosen.rounds)  # fmt: skip
     figures = Figures(SEEN, ECHO)
     choice = random.Random(1)
-    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, None, LARGE, chosen) as both:
+    with scratch() as folder, java_broker(folder) as broker, trials(broker, folder, None, chosen) as both:
         ours, echo = both.values()
         buyer = Buyer(KafkaClients(broker.bootstrap, {}).producer(linger_ms="0"), ours.asker)
         for _ in range(chosen.rounds):
