@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from consumers.clients import BrokerUnavailable, produce
 from consumers.records import Record
-from model.metadata import SnapshotRefused, version_number
+from model.snapshots.metadata import SnapshotRefused, version_number
 
 ALL_BRANDS = "*"  # the key of the model of every brand; no brand id can be an empty key
 

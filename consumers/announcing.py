@@ -17,9 +17,9 @@ from consumers.announcements import Announcement, UnreadableAnnouncement, read_a
 from consumers.clients import KafkaClients
 from consumers.dead_letters import read_all
 from consumers.decisions import Decision, after_trainings
-from model.metadata import About, SnapshotRefused, read_about, versions
-from model.snapshot import check_files, manifest_digest
-from model.snapshot_writing import remove_old
+from model.snapshots.metadata import About, SnapshotRefused, read_about, versions
+from model.snapshots.reader import check_files, manifest_digest
+from model.snapshots.writer import remove_old
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from config.settings import Settings
-from model.brands import BrandCount
-from model.metadata import About
+from model.snapshots.metadata import About
+from model.training.brand_counts import BrandCount
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from consumers.clients import watermarks
 from consumers.dead_letters import DeadLetters
 from consumers.metrics import Metrics
 from consumers.records import ReadError, Record, sorted_out
-from model.store import Store
+from model.store.writer import Store
 
 log = structlog.get_logger(__name__)
 _AT_ONCE = 1000

@@ -13,8 +13,8 @@ from consumers.dead_letters import DeadLetter, LetterBox, bury
 from consumers.events import InvalidRecord, checked_id, parsed, text
 from consumers.metrics import Metrics
 from consumers.records import Record
-from model.purchases import Product
-from model.store import Store
+from model.purchases.changes import Product
+from model.store.writer import Store
 
 
 class _Listed(msgspec.Struct, gc=False):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consumers.announcements import Announcement
-from model.metadata import About, version_number
+from model.snapshots.metadata import About, version_number
 
 
 class NoSuchDecision(Exception):

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from consumers.plain_purchases import MAX_ID_CHARACTERS, MAX_ITEMS, MAX_PRICE, plain_purchase
-from model.purchases import Forget, Purchase
+from model.purchases.changes import Forget, Purchase
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from consumers.purchase_files import PurchaseFile
-from model.histories import Histories
-from model.purchases import Product
+from model.purchases.changes import Product
+from model.purchases.histories import Histories
 
 
 @dataclass(frozen=True, slots=True)

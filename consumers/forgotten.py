@@ -15,9 +15,9 @@ from consumers.events import InvalidRecord, PurchaseDecoder
 from consumers.records import Record
 from consumers.topics import Topics
 from consumers.whole_topics import extents, read_extent
-from model.purchases import Forget
-from model.reading import source_of
-from model.training import Progress, silent
+from model.embeddings.parameters import Progress, silent
+from model.purchases.changes import Forget
+from model.store.reader import source_of
 
 Verdict = Literal["holds", "nothing", "unknown"]
 _FAR_S = 2**40  # a purchase counts here whatever its time

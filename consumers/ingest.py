@@ -15,8 +15,8 @@ from consumers.dead_letters import DeadLetter, LetterBox, bury
 from consumers.events import InvalidRecord, PurchaseDecoder
 from consumers.metrics import Metrics
 from consumers.records import Record
-from model.purchases import Forget, LogRecord, Purchase
-from model.store import Applied, Store
+from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.writer import Applied, Store
 
 
 class Judge(Protocol):

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from consumers.clients import BrokerUnavailable, watermarks
 from consumers.metrics import Metrics
-from model.store import Store
+from model.store.writer import Store
 
 log = structlog.get_logger(__name__)
 

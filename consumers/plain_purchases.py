@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from model.purchases import Purchase
+from model.purchases.changes import Purchase
 
 MAX_ID_CHARACTERS = 256
 MAX_ITEMS = 10_000

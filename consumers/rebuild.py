@@ -20,8 +20,8 @@ from consumers.metrics import Metrics
 from consumers.records import Record
 from consumers.topics import Topics
 from consumers.whole_topics import Extent, extents, read_extent
-from model.store import Store
-from model.training import Progress, silent
+from model.embeddings.parameters import Progress, silent
+from model.store.writer import Store
 
 _BESIDE = ("-wal", "-shm")  # SQLite's own files, which belong to the one they are named after
 

@@ -1,10 +1,10 @@
 """The settings that decide what is learnt, as the model package wants them."""
 
 from config.settings import Settings
-from model.gate import GateRules
-from model.learning import Recipe
-from model.ranking import Scoring
-from model.training import Limits, TrainingParameters
+from model.embeddings.parameters import Limits, TrainingParameters
+from model.ranking.retrieval import Scoring
+from model.training.gate import GateRules
+from model.training.learning import Recipe
 
 
 def recipe_of(settings: Settings, brand_id: str | None = None) -> Recipe:

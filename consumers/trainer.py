@@ -24,11 +24,11 @@ from consumers.clients import BrokerUnavailable
 from consumers.due import Due
 from consumers.metrics import Metrics
 from consumers.training import DATABASE, announcer_of, is_put_off, train_once
-from model.brands import count_brands
-from model.metadata import About, SnapshotRefused
-from model.reading import Watermark, read_contents, read_watermark
-from model.schema import StoreUnavailable
-from model.training import TooLittleData
+from model.embeddings.parameters import TooLittleData
+from model.snapshots.metadata import About, SnapshotRefused
+from model.store.reader import Watermark, read_contents, read_watermark
+from model.store.schema import StoreUnavailable
+from model.training.brand_counts import count_brands
 
 __all__ = ["DATABASE", "Trainer", "TrainerProcess", "announcement_of", "train_once"]
 

@@ -17,11 +17,11 @@ from consumers.announcements import Announcement
 from consumers.announcing import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.clients import BrokerUnavailable, KafkaClients
 from consumers.decisions import lineage, why_full
-from model.metadata import About, Ranking, SnapshotRefused, file_names, read_about
-from model.reading import make_durable, read_contents
-from model.snapshot import open_snapshot
-from model.snapshot_writing import Draft, write_snapshot
-from model.training import Progress, silent
+from model.embeddings.parameters import Progress, silent
+from model.snapshots.metadata import About, Ranking, SnapshotRefused, file_names, read_about
+from model.snapshots.reader import open_snapshot
+from model.snapshots.writer import Draft, write_snapshot
+from model.store.reader import make_durable, read_contents
 
 DATABASE = "alsobought.db"
 
@@ -128,8 +128,8 @@ def _learnt(
 ) -> Draft:
     # gensim and SciPy take a second and 100 MB: only a process that trains imports them
     from consumers.recipes import gate_of, recipe_of  # noqa: PLC0415
-    from model.judged_learning import Serving, learn_judged  # noqa: PLC0415
-    from model.learning import newest_ancestor  # noqa: PLC0415
+    from model.training.gated_learning import Serving, learn_judged  # noqa: PLC0415
+    from model.training.learning import newest_ancestor  # noqa: PLC0415
 
     models = settings.models_folder
     contents = read_contents(settings.data_dir / DATABASE)

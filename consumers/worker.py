@@ -25,7 +25,7 @@ from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.read_ahead import ReadAhead
 from consumers.records import ReadError, Record, sorted_out
-from model.store import Applied, Store
+from model.store.writer import Applied, Store
 
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.purchases import LogRecord, Purchase
+from model.purchases.changes import LogRecord, Purchase
 
 BY = ("model", "popularity")  # whose answers are compared, in the order of every pair of ranks
 

@@ -22,10 +22,10 @@ from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.topics import TopicNames, Topics
 from consumers.worker import Worker
-from model.demand import Demand
-from model.reading import read_histories
-from model.recent_buyers import RecentBuyers
-from model.store import Applied, Store
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.store.reader import read_histories
+from model.store.writer import Applied, Store
 from serving.accuracy import Allowance
 from serving.addresses import ReplyTopics
 from serving.judge import LiveJudge

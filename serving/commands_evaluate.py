@@ -57,7 +57,7 @@ def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_jso
     """
     set_up_logging(settings.log_format, settings.log_level)
     _check_extra(options["peers"] and not options["replay"], page is not None)
-    from model.training import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
+    from model.embeddings.parameters import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
 
     console = Console(stderr=as_json, highlight=False)
     try:
@@ -91,8 +91,8 @@ class _Evaluation:
 
     def run(self, file: Path | None) -> "_Result":
         from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.contest import tables  # noqa: PLC0415 - see above
-        from model.replay import replay  # noqa: PLC0415 - see above
+        from model.evaluation.comparison import tables  # noqa: PLC0415 - see above
+        from model.evaluation.replay import replay  # noqa: PLC0415 - see above
 
         histories, keys = read_purchases(file, self._settings, self._options, self._display.show)
         plan = self._plan()
@@ -107,9 +107,9 @@ class _Evaluation:
 
     def _plan(self) -> Any:
         from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.contest import PARTS, Plan  # noqa: PLC0415 - see above
-        from model.own_model import OwnRecipe  # noqa: PLC0415 - see above
-        from model.splits import Cut  # noqa: PLC0415 - see above
+        from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - see above
+        from model.offline.recommender import OwnRecipe  # noqa: PLC0415 - see above
+        from model.offline.splits import Cut  # noqa: PLC0415 - see above
 
         given = self._options
         parts = tuple(part for part in given["parts"].replace(" ", "").split(",") if part)
@@ -133,7 +133,7 @@ class _Result:
     """What was found, in its three forms."""
 
     def __init__(self, tables: list[Any], steps: list[Any], k: int) -> None:
-        from model.replay import summaries  # noqa: PLC0415 - see above
+        from model.evaluation.replay import summaries  # noqa: PLC0415 - see above
 
         self._tables, self._steps, self._k = tables, steps, k
         self._summaries = summaries(steps)

@@ -13,7 +13,7 @@ from consumers.clients import KafkaClients
 from consumers.events import InvalidRecord
 from consumers.forgotten import Trace, names_of, trace
 from consumers.topics import Topics
-from model.metadata import About, version_number
+from model.snapshots.metadata import About, version_number
 from serving.assembly import decoder_of, topic_names
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging

@@ -20,7 +20,7 @@ from consumers.announcing import announced_now, on_disk
 from consumers.clients import BrokerUnavailable, KafkaClients
 from consumers.decisions import Decision, NoSuchDecision, pin, promote, rollback, unpin
 from consumers.training import announcer_of
-from model.metadata import About
+from model.snapshots.metadata import About
 from serving.command_options import GivenFlags, command, setting_flags, settings_options, working_group
 from serving.progress_display import plain, say
 

@@ -11,8 +11,8 @@ from consumers.clients import KafkaClients
 from consumers.rebuild import Rebuilt, put_in_place, rebuild, remove
 from consumers.topics import Topics
 from consumers.trainer import DATABASE
-from model.schema import StoreUnavailable
-from model.state_digest import State, check_soundness, read_state
+from model.store.digest import State, check_soundness, read_state
+from model.store.schema import StoreUnavailable
 from serving.assembly import decoder_of, topic_names
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging

@@ -4,8 +4,8 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from model.blend import FEATURES
-from model.metadata import Ranking
+from model.ranking.reranking import FEATURES
+from model.snapshots.metadata import Ranking
 from serving.command_options import TRAINING, command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay
@@ -43,7 +43,7 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
     set_up_logging(settings.log_format, settings.log_level)
     from consumers.announcing import announced_now  # noqa: PLC0415
     from consumers.training import announcer_of, train_once  # noqa: PLC0415 - gensim is slow to load, --help is not
-    from model.training import TooLittleData  # noqa: PLC0415
+    from model.embeddings.parameters import TooLittleData  # noqa: PLC0415
 
     announcer = announcer_of(settings) if announce else None
     if announcer is not None:  # before learning, which may take long, not after it

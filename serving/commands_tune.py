@@ -26,10 +26,10 @@ from serving.progress_display import ProgressDisplay, say
 from serving.purchases_to_judge import NothingToJudge, purchases_options, read_purchases
 
 if TYPE_CHECKING:
-    from model.histories import Histories
-    from model.splits import Split
-    from model.tuned_gain import Gain
-    from model.tuning import Search, TuningPlan
+    from model.offline.splits import Split
+    from model.purchases.histories import Histories
+    from model.tuning.gain import Gain
+    from model.tuning.search import Search, TuningPlan
 
 _LEARNING = (*TRAINING, "train_min_customers")
 _NAME = "tune"
@@ -73,7 +73,7 @@ def tune(file: Path | None, *, settings: Settings, output: Path, **options: Any)
     set_up_logging(settings.log_format, settings.log_level)
     if importlib.util.find_spec("optuna") is None:
         raise click.UsageError("optuna is not installed: install alsobought[tune]")
-    from model.training import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
+    from model.embeddings.parameters import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
 
     console = Console(highlight=False)
     if not console.is_terminal:  # into a file or a pipe: nothing is cut off
@@ -113,7 +113,7 @@ class _Tuning:
         self._settings, self._options, self._console = settings, options, console
 
     def run(self, file: Path | None, output: Path) -> None:
-        from model.tuned_gain import test_window, verdict  # noqa: PLC0415 - see above
+        from model.tuning.gain import test_window, verdict  # noqa: PLC0415 - see above
         from serving import tuning_report as report  # noqa: PLC0415 - see above
 
         plan = self._plan()
@@ -134,8 +134,8 @@ class _Tuning:
 
     def _plan(self) -> "TuningPlan":
         from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.splits import Cut  # noqa: PLC0415 - see above
-        from model.tuning import TuningPlan  # noqa: PLC0415 - see above
+        from model.offline.splits import Cut  # noqa: PLC0415 - see above
+        from model.tuning.search import TuningPlan  # noqa: PLC0415 - see above
 
         given, recipe = self._options, recipe_of(self._settings)
         own = recipe.own()
@@ -146,7 +146,7 @@ class _Tuning:
         )
 
     def _search(self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan") -> "Search":
-        from model.tuning import Attempt, search  # noqa: PLC0415 - see above
+        from model.tuning.search import Attempt, search  # noqa: PLC0415 - see above
 
         limit_s, started = 60.0 * float(self._options["minutes"]), time.monotonic()
         attempts: list[Attempt] = []
@@ -169,7 +169,7 @@ class _Tuning:
 
     def _gain(self, tested: "Split", keys: Sequence[str], search: "Search", plan: "TuningPlan") -> "Gain | None":
         """The gain on the test window; None when Ctrl-C broke the measurement off."""
-        from model.tuned_gain import Stopped, measured  # noqa: PLC0415 - see above
+        from model.tuning.gain import Stopped, measured  # noqa: PLC0415 - see above
 
         seeds = self._options["seeds"]
         with ProgressDisplay(self._console) as display, stop_signal() as stopped:

@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from model.contest import Table
-from model.evaluation import interval
-from model.replay import Step
+from model.evaluation.comparison import Table
+from model.evaluation.replay import Step
+from model.offline.measures import interval
 
 _OURS, _THEIRS = "#2e7d32", "#90a4ae"
 

@@ -1,6 +1,7 @@
 """What `alsobought evaluate` shows: tables on a terminal, the same as JSON, and as a page with plots.
 
-In: the tables of `model.contest` and the steps of `model.replay`. Promise: the page is one file that needs no other.
+In: the tables of `model.evaluation.comparison` and the steps of `model.evaluation.replay`. Promise: the page is one file
+that needs no other.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
-from model.contest import Row, Table
-from model.evaluation import MEASURES, Interval, difference, interval
-from model.replay import Step, Summary
+from model.evaluation.comparison import Row, Table
+from model.evaluation.replay import Step, Summary
+from model.offline.measures import MEASURES, Interval, difference, interval
 
 _COLUMNS = ("HR", "recall", "NDCG", "MRR", "coverage", "popularity")
 _FIELDS = (*MEASURES, "coverage", "popularity")

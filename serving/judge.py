@@ -15,9 +15,9 @@ import structlog
 
 from consumers.brand_labels import EVERY_BRAND
 from consumers.metrics import Metrics
-from model.purchases import LogRecord, Purchase
-from model.schema import StoreUnavailable
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.store.schema import StoreUnavailable
+from model.store.writer import Store
 from serving.accuracy import BY, Allowance, LastJudged, candidates, reciprocal_rank
 from serving.answers import Answer
 from serving.live_models import LiveModels

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.blend import Evidence
-from model.demand import Demand
-from model.index import SimilarItems
-from model.neighbours import Encoder, Neighbours, take_up
-from model.packed_products import PackedProducts
-from model.products import Products
-from model.recent_buyers import RecentBuyers
-from model.snapshot import Snapshot, SnapshotRefused, open_snapshot
-from model.store import Store
+from model.catalogue.packed_products import PackedProducts
+from model.index.item_index import SimilarItems
+from model.ranking.reranking import Evidence
+from model.signals.demand import Demand
+from model.signals.neighbours import Encoder, Neighbours, take_up
+from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.product_columns import Products
+from model.snapshots.reader import Snapshot, SnapshotRefused, open_snapshot
+from model.store.writer import Store
 
 _TIED_TOGETHER = 512  # rows: some 1 ms
 _PLACED_TOGETHER = 65_536  # rows: some 0.5 ms

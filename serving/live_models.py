@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from consumers.announcements import Announcement
 from consumers.brand_labels import OTHER
 from consumers.metrics import Metrics
-from model.demand import Demand
-from model.recent_buyers import RecentBuyers
-from model.schema import StoreUnavailable
-from model.snapshot import SnapshotRefused, version_number
-from model.store import Store
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.reader import SnapshotRefused, version_number
+from model.store.schema import StoreUnavailable
+from model.store.writer import Store
 from serving.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
 from serving.process import give_back_memory
 

@@ -10,9 +10,9 @@ from itertools import accumulate, islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from model.blend import Asking, because_blended, rank_blended
-from model.histories import Bought, entries_of
-from model.ranking import Owned, Ranked, because, display_scores, owned, query_vectors, rank
+from model.purchases.histories import Bought, entries_of
+from model.ranking.reranking import Asking, because_blended, rank_blended
+from model.ranking.retrieval import Owned, Ranked, because, display_scores, owned, query_vectors, rank
 from serving.answers import Case, Item
 from serving.live_model import LiveModel
 

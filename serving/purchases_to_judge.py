@@ -14,7 +14,7 @@ from config.settings import Settings
 from serving.command_options import Function
 
 if TYPE_CHECKING:
-    from model.histories import Histories
+    from model.purchases.histories import Histories
 
 _FORWARD_MS = 86_400_000
 _COLUMNS = (
@@ -66,7 +66,7 @@ def _from_file(
 
 def _from_database(settings: Settings) -> tuple["Histories", list[str]]:
     from consumers.training import DATABASE  # noqa: PLC0415 - gensim takes a while to load
-    from model.reading import read_contents  # noqa: PLC0415
+    from model.store.reader import read_contents  # noqa: PLC0415
 
     database = settings.data_dir / DATABASE
     contents = read_contents(database)

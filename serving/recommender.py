@@ -11,10 +11,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from model.demand import Demand
-from model.histories import Histories, distinct, part_of
-from model.popular import Popular
-from model.store import Store
+from model.purchases.histories import Histories, distinct, part_of
+from model.signals.bestsellers import Popular
+from model.signals.demand import Demand
+from model.store.writer import Store
 from serving import model_answers
 from serving.answers import NO_NUMBERS, Answer, Case, Item
 from serving.live_model import LiveModel

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from consumers.events import InvalidRecord
-from model.purchases import Product
+from model.purchases.changes import Product
 from serving.answers import Answer, Item
 from serving.requests import Request
 

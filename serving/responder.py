@@ -19,7 +19,7 @@ from consumers.dead_letters import DeadLetter
 from consumers.events import InvalidRecord
 from consumers.metrics import Metrics
 from consumers.records import Record
-from model.purchases import Product
+from model.purchases.changes import Product
 from serving.addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
 from serving.answers import Answer
 from serving.recommender import Recommender

@@ -17,10 +17,10 @@ from consumers.metrics import Metrics
 from consumers.topics import Topics
 from consumers.trainer import DATABASE, TrainerProcess
 from consumers.worker import Worker
-from model.demand import Demand
-from model.recent_buyers import RecentBuyers
-from model.snapshot import SnapshotRefused, read_about, versions
-from model.store import Store
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.reader import SnapshotRefused, read_about, versions
+from model.store.writer import Store
 from serving.assembly import Base, Parts, assemble, topic_names
 from serving.http import HttpServer, Probes, start_http
 from serving.http_access import Access

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.store import Store
+from model.store.writer import Store
 
 _TOGETHER = 4096  # products that are objects at the same time
 

@@ -1,17 +1,17 @@
 """What `alsobought tune` says: the best attempts, what changed and what it gained; the same as remarks in a file.
 
-In: what `model.tuning` and `model.tuned_gain` found. Out: a table, lines of text, and settings by their names.
+In: what `model.tuning.search` and `model.tuning.gain` found. Out: a table, lines of text, and settings by their names.
 """
 
 from collections.abc import Sequence
 
 from rich.table import Table
 
-from model.evaluation import Interval
-from model.search_space import TUNED
-from model.training import TrainingParameters
-from model.tuned_gain import Gain, Verdict
-from model.tuning import Attempt, Search
+from model.embeddings.parameters import TrainingParameters
+from model.offline.measures import Interval
+from model.tuning.gain import Gain, Verdict
+from model.tuning.search import Attempt, Search
+from model.tuning.search_space import TUNED
 
 _SHOWN = 5
 _SETTING = {"sample": "subsample"}  # parameters whose setting is called otherwise

@@ -24,8 +24,8 @@ from consumers.clients import KafkaClients
 from consumers.import_purchases import import_purchases
 from consumers.purchase_files import Columns, open_purchases
 from consumers.trainer import DATABASE, train_once
-from model.reading import read_contents, read_watermark
-from model.schema import open_to_read
+from model.store.reader import read_contents, read_watermark
+from model.store.schema import open_to_read
 from serving.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_ingest import PARTITIONS, TOPIC, fill

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from config.settings import Settings
 from consumers.purchase_files import Columns, open_purchases
 from consumers.recipes import recipe_of
-from model.brands import count_brands
-from model.histories import Histories, distinct
-from model.learning import learn
-from model.purchases import Product
-from model.ranking import owned, query_vectors, rank
-from model.reading import Contents, Watermark
-from model.snapshot_writing import Draft
-from model.splits import Cut, Split, split
-from model.training import silent
+from model.embeddings.parameters import silent
+from model.offline.splits import Cut, Split, split
+from model.purchases.changes import Product
+from model.purchases.histories import Histories, distinct
+from model.ranking.retrieval import owned, query_vectors, rank
+from model.snapshots.writer import Draft
+from model.store.reader import Contents, Watermark
+from model.training.brand_counts import count_brands
+from model.training.learning import learn
 from tests.benchmarks.setting import introduce, real_data, table
 
 K = 10

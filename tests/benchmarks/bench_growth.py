@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.store.writer import Store
 from tests.benchmarks.setting import introduce, number, scratch, table
 
 PRODUCTS, NEW_ITEMS = 50_000, 2

@@ -20,8 +20,8 @@ import psutil
 
 from consumers.clients import KafkaClients
 from consumers.trainer import DATABASE
-from model.reading import read_contents, read_watermark
-from model.schema import StoreUnavailable
+from model.store.reader import read_contents, read_watermark
+from model.store.schema import StoreUnavailable
 from serving.client import Client
 from serving.logs import set_up_logging
 from tests.benchmarks.bench_answers import TOPICS

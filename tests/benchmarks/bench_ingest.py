@@ -26,8 +26,8 @@ from consumers.events import PurchaseDecoder
 from consumers.ingest import Ingest
 from consumers.records import sorted_out
 from consumers.worker import Worker
-from model.planning import Plan
-from model.store import Applied, Store
+from model.store.plan import Plan
+from model.store.writer import Applied, Store
 from serving.logs import set_up_logging
 from serving.service import Service
 from tests.benchmarks.generated import Shop

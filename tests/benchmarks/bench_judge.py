@@ -14,10 +14,10 @@ from random import Random
 from config.settings import Settings
 from consumers.metrics import Metrics
 from consumers.training import train_once
-from model.demand import Demand
-from model.purchases import LogRecord
-from model.reading import read_contents
-from model.store import Store
+from model.purchases.changes import LogRecord
+from model.signals.demand import Demand
+from model.store.reader import read_contents
+from model.store.writer import Store
 from serving.accuracy import Allowance
 from serving.judge import LiveJudge
 from serving.live_model import open_model, tie

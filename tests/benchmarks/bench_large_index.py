@@ -14,8 +14,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from model.index import ItemIndex
-from model.ranking import rank
+from model.index.item_index import ItemIndex
+from model.ranking.retrieval import rank
 from tests.benchmarks.large_catalogue import DIMENSION, LargeCatalogue, learn_base
 from tests.benchmarks.setting import Figures, introduce, table
 
@@ -65,7 +65,7 @@ def measure(shop: LargeCatalogue, rounds: int, singles: int) -> None:
 
 @contextmanager
 def as_faiss_is_set() -> Iterator[None]:
-    """With faiss's own threshold for multiplying queries together, which no batch reaches; see `model.flat_rows`."""
+    """With faiss's own threshold for multiplying queries together, which no batch reaches; see `model.index.flat`."""
     ours = faiss.cvar.distance_compute_blas_threshold
     faiss.cvar.distance_compute_blas_threshold = 128_000
     try:

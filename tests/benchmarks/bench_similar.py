@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from model import item2vec
-from model.histories import Histories
-from model.index import SimilarItems
-from model.training import TrainingParameters
+from model.embeddings import item2vec
+from model.embeddings.parameters import TrainingParameters
+from model.index.item_index import SimilarItems
+from model.purchases.histories import Histories
 from serving.shop import Shop
 
 

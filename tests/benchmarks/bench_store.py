@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.histories import Histories
-from model.packing import Orders
-from model.planning import Plan
-from model.purchases import LogRecord
-from model.store import Store
-from model.tail import Tail
-from model.writing import _FOLD
+from model.purchases.changes import LogRecord
+from model.purchases.histories import Histories
+from model.store.codec import Orders
+from model.store.plan import Plan
+from model.store.statements import _FOLD
+from model.store.write_buffer import Tail
+from model.store.writer import Store
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, scratch, table
 

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from consumers.announcements import Announcement
 from consumers.announcing import announcement_of
 from consumers.metrics import Metrics
-from model.demand import Demand
-from model.drafting import Learnt, drafted
-from model.item2vec import Item2vec
-from model.metadata import Ranking, file_names, read_about, versions
-from model.product_votes import no_votes
-from model.purchases import LogRecord, Purchase
-from model.ranking import Scoring
-from model.reading import read_contents, read_histories
-from model.snapshot import manifest_digest
-from model.snapshot_writing import write_snapshot
-from model.store import Store
-from model.training import TrainingParameters
+from model.embeddings.item2vec import Item2vec
+from model.embeddings.parameters import TrainingParameters
+from model.purchases.changes import LogRecord, Purchase
+from model.ranking.retrieval import Scoring
+from model.signals.demand import Demand
+from model.signals.product_votes import no_votes
+from model.snapshots.metadata import Ranking, file_names, read_about, versions
+from model.snapshots.reader import manifest_digest
+from model.snapshots.writer import write_snapshot
+from model.store.reader import read_contents, read_histories
+from model.store.writer import Store
+from model.training.packaging import Learnt, drafted
 from serving.live_models import LiveModels
 from serving.logs import set_up_logging
 from serving.process import seldom_collecting

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model import item2vec
-from model.histories import Histories
-from model.item2vec import Item2vec
-from model.training import TrainingParameters
+from model.embeddings import item2vec
+from model.embeddings.item2vec import Item2vec
+from model.embeddings.parameters import TrainingParameters
+from model.purchases.histories import Histories
 from tests.benchmarks.large_catalogue import DIMENSION
 from tests.benchmarks.setting import introduce, number, scratch, table
 

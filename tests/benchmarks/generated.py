@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from model.purchases import LogRecord, Purchase
+from model.purchases.changes import LogRecord, Purchase
 
 _SIZES, _SHARES = (1, 2, 3, 4, 5), (0.45, 0.25, 0.15, 0.10, 0.05)  # items of an order: 2.05 on average
 _CUSTOMERS_ZIPF, _PRODUCTS_ZIPF = 0.5, 0.9

@@ -12,11 +12,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from model import item2vec
-from model.demand import Demand
-from model.histories import Histories
-from model.item2vec import Item2vec
-from model.training import TrainingParameters
+from model.embeddings import item2vec
+from model.embeddings.item2vec import Item2vec
+from model.embeddings.parameters import TrainingParameters
+from model.purchases.histories import Histories
+from model.signals.demand import Demand
 from tests.benchmarks.bench_brands import purchases
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import real_data

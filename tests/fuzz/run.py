@@ -14,7 +14,7 @@ from tests.fuzz.targets import NAMES, Targets
 
 CORPUS = Path(".fuzz")
 _LONGEST_BYTES = 400
-_OURS = ("consumers", "serving", "model.planning", "model.store", "tests.fuzz.odd_records")
+_OURS = ("consumers", "serving", "model.store.plan", "model.store.writer", "tests.fuzz.odd_records")
 
 
 def fuzz(name: str, seconds: int) -> int:

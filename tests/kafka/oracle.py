@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from model.reading import read_contents
+from model.store.reader import read_contents
 from tests.kafka.records import Read
 
 Sequences = dict[str, list[str]]

@@ -15,8 +15,8 @@ import pytest
 
 from config.settings import Settings
 from consumers.training import train_once
-from model import item2vec
-from model.metadata import About
+from model.embeddings import item2vec
+from model.snapshots.metadata import About
 from tests.kafka.background import Background
 from tests.kafka.brokers import Broker, eventually
 from tests.kafka.records import Record, purchase

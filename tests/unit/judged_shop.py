@@ -7,11 +7,11 @@ from random import Random
 
 import numpy as np
 
-from model.histories import Histories
-from model.purchases import Product
-from model.ranking import Scoring
-from model.reading import Contents, Watermark
-from model.training import Limits, TrainingParameters
+from model.embeddings.parameters import Limits, TrainingParameters
+from model.purchases.changes import Product
+from model.purchases.histories import Histories
+from model.ranking.retrieval import Scoring
+from model.store.reader import Contents, Watermark
 from tests.unit.learnt import recipe
 
 PARAMETERS = TrainingParameters(vector_size=16, min_customers=20, epochs=20)

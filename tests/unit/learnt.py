@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from model.histories import Histories
-from model.learning import Recipe
-from model.purchases import Product
-from model.ranking import Scoring
-from model.reading import Contents, Watermark
-from model.training import Limits, TrainingParameters
+from model.embeddings.parameters import Limits, TrainingParameters
+from model.purchases.changes import Product
+from model.purchases.histories import Histories
+from model.ranking.retrieval import Scoring
+from model.store.reader import Contents, Watermark
+from model.training.learning import Recipe
 
 PARAMETERS = TrainingParameters(vector_size=8, epochs=4, min_customers=4, scale_to_data=False, sample=0.0)
 GROUPS = (("tea", "teapot", "sugar"), ("tent", "stove", "lamp"))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from model.histories import Histories
+from model.purchases.histories import Histories
 
 DAY_S = 86_400
 GROUPS, PER_GROUP = 4, 15

@@ -16,11 +16,11 @@ from config.settings import Settings
 from consumers.announcements import Announcement
 from consumers.metrics import Metrics
 from consumers.trainer import announcement_of, train_once
-from model.demand import Demand
-from model.purchases import LogRecord, Product, Purchase
-from model.reading import read_contents
-from model.snapshot import manifest_digest, read_about, versions
-from model.store import Store
+from model.purchases.changes import LogRecord, Product, Purchase
+from model.signals.demand import Demand
+from model.snapshots.reader import manifest_digest, read_about, versions
+from model.store.reader import read_contents
+from model.store.writer import Store
 from serving.answers import Answer
 from serving.live_models import LiveModels
 from serving.recommender import Recommender

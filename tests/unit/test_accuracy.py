@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from model.purchases import Forget, LogRecord, Purchase
+from model.purchases.changes import Forget, LogRecord, Purchase
 from serving.accuracy import Allowance, LastJudged, candidates, reciprocal_rank
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.blend import FEATURES, Weights, features, rank_blended, reordered
-from model.own_model import OwnRecipe, learn_own
-from model.product_votes import VoteParameters
-from model.training import TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.offline.recommender import OwnRecipe, learn_own
+from model.ranking.reranking import FEATURES, Weights, features, rank_blended, reordered
+from model.signals.product_votes import VoteParameters
 from tests.unit.shop_histories import group_of, shop_histories
 
 NOTHING = Weights(0, 0, 0, 0, 0)

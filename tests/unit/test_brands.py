@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from model.brands import BrandCount, count_brands
-from model.histories import Histories
-from model.purchases import Product
+from model.purchases.changes import Product
+from model.purchases.histories import Histories
+from model.training.brand_counts import BrandCount, count_brands
 
 PRODUCTS = [
     Product("", ""),

@@ -12,8 +12,8 @@ from consumers.dead_letters import DeadLetters, read_all
 from consumers.events import InvalidRecord
 from consumers.metrics import Metrics
 from consumers.records import ReadError, Record
-from model.purchases import Product
-from model.store import Store
+from model.purchases.changes import Product
+from model.store.writer import Store
 from tests.unit.test_announcements import SAID
 from tests.unit.worker_world import clients_of
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.blend import Weights
-from model.calibration import POPULARITY, calibrate, calibrate_on, calibrated, reweighted
-from model.own_model import OwnRecipe
-from model.product_votes import VoteParameters
-from model.splits import Cut
-from model.training import TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.ranking.reranking import Weights
+from model.signals.product_votes import VoteParameters
+from model.training.calibration import POPULARITY, calibrate, calibrate_on, calibrated, reweighted
 from tests.unit.shop_histories import DAY_S, shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)

@@ -5,8 +5,8 @@ import pytest
 from consumers.catalogue import Catalogue
 from consumers.metrics import Metrics
 from consumers.records import Record
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.store.writer import Store
 
 
 class Letters:

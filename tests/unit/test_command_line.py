@@ -143,7 +143,7 @@ def test_an_error_for_the_operator_ends_with_code_1_and_one_line(error):
 
 def test_an_error_of_our_own_kind_is_one_line_even_when_its_text_is_not():
     class StoreTooNew(Exception):
-        __module__ = "model.schema"
+        __module__ = "model.store.schema"
 
     result = ran("do", group=failing(StoreTooNew("schema 9\n  is newer than 3")))
 

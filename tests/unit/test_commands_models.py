@@ -8,9 +8,9 @@ import pytest
 from config.settings import Settings
 from consumers.announcing import announced_now
 from consumers.training import train_once
-from model.metadata import versions
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.snapshots.metadata import versions
+from model.store.writer import Store
 from tests.unit.judged_shop import bought
 from tests.unit.running import environment, new_broker, ran
 from tests.unit.worker_world import clients_of

@@ -8,7 +8,7 @@ import pytest
 from config.settings import Settings
 from consumers.clients import KafkaClients, produce
 from consumers.training import train_once
-from model.reading import read_contents
+from model.store.reader import read_contents
 from serving.demo import PROPERTIES
 from serving.process import exclusive
 from tests.unit.learnt import GROUPS

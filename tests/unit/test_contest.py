@@ -2,12 +2,12 @@
 
 import pytest
 
-from model.contest import OURS, Plan, tables
-from model.own_model import OwnRecipe
-from model.product_votes import VoteParameters
-from model.replay import SCHEDULES, replay, summaries
-from model.splits import Cut
-from model.training import TooLittleData, TrainingParameters
+from model.embeddings.parameters import TooLittleData, TrainingParameters
+from model.evaluation.comparison import OURS, Plan, tables
+from model.evaluation.replay import SCHEDULES, replay, summaries
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.signals.product_votes import VoteParameters
 from tests.unit.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)

@@ -1,8 +1,8 @@
 """Customers' numbers are kept in memory while there is room, and nobody is taken for new who is in the file."""
 
-from model.customer_numbers import CustomerNumbers
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.store.customer_numbers import CustomerNumbers
+from model.store.writer import Store
 
 
 def test_a_profile_has_a_number_in_each_log():

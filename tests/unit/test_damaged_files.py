@@ -7,11 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from model.purchases import Forget, LogRecord, Product, Purchase
-from model.reading import read_contents, read_histories
-from model.schema import StoreUnavailable
-from model.state_digest import read_state
-from model.store import Store
+from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.store.digest import read_state
+from model.store.reader import read_contents, read_histories
+from model.store.schema import StoreUnavailable
+from model.store.writer import Store
 
 PROFILES = [f"customer-{number}" for number in range(100)]
 

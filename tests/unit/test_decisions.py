@@ -15,9 +15,9 @@ from consumers.decisions import (
     unpin,
     why_full,
 )
-from model.metadata import About, Judgement, Ranking
-from model.ranking import ScoreScale, Scoring
-from model.training import TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.ranking.retrieval import ScoreScale, Scoring
+from model.snapshots.metadata import About, Judgement, Ranking
 
 
 def v(number):

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.demand import DAY_S, Demand
+from model.signals.demand import DAY_S, Demand
 
 NOW = 20_000 * DAY_S + 3600  # some morning
 

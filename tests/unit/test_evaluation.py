@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.evaluation import averaged, difference, interval, judge, medians
-from model.splits import Truth
+from model.offline.measures import averaged, difference, interval, judge, medians
+from model.offline.splits import Truth
 
 TRUTH = Truth(np.array([0, 1]), np.array([0, 2, 3]), np.array([5, 7, 9]))
 SOLD = np.array([0, 1, 1, 1, 1, 10, 1, 4, 1, 2, 1])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.events import MAX_EVENT_BYTES, InvalidRecord, PurchaseDecoder
-from model.purchases import Forget, Purchase
+from model.purchases.changes import Forget, Purchase
 
 NOW_S = 1_800_000_000
 STORED_S = 1_700_000_000

@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model import item2vec, judged_learning
-from model.contenders import Contender, moment_of, next_products, popular_products
-from model.evaluation import Judged
-from model.gate import GateRules, decide, judgement
-from model.held_out import hold_out
-from model.judged_learning import Serving, learn_judged
-from model.learning import newest_ancestor
-from model.metadata import read_about, versions
-from model.snapshot import open_snapshot
-from model.snapshot_writing import write_snapshot
-from model.training import TooLittleData, silent
+from model.embeddings import item2vec
+from model.embeddings.parameters import TooLittleData, silent
+from model.offline.held_out import hold_out
+from model.offline.measures import Judged
+from model.snapshots.metadata import read_about, versions
+from model.snapshots.reader import open_snapshot
+from model.snapshots.writer import write_snapshot
+from model.training import gated_learning
+from model.training.contenders import Contender, moment_of, next_products, popular_products
+from model.training.gate import GateRules, decide, judgement
+from model.training.gated_learning import Serving, learn_judged
+from model.training.learning import newest_ancestor
 from tests.unit.judged_shop import EACH, RECIPE, bought
 
 RULES = GateRules(customers=100)
@@ -126,7 +127,7 @@ def test_a_gate_that_is_turned_off_says_so():
 
 def test_what_is_left_out_never_makes_the_rest_too_little(monkeypatch):
     calls = []
-    right = judged_learning.learn
+    right = gated_learning.learn
 
     def learn(contents, *given, **more):
         calls.append(len(contents.histories.products))
@@ -134,7 +135,7 @@ def test_what_is_left_out_never_makes_the_rest_too_little(monkeypatch):
             raise TooLittleData(1, 2, products_have=3, min_count=2)
         return right(contents, *given, **more)
 
-    monkeypatch.setattr(judged_learning, "learn", learn)
+    monkeypatch.setattr(gated_learning, "learn", learn)
 
     assert learnt(bought()).metadata.judgement.verdict == "unjudged"
     assert calls[1] == len(bought().histories.products)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.held_out import hold_out
-from model.histories import Histories, lines_of_customers
+from model.offline.held_out import hold_out
+from model.purchases.histories import Histories, lines_of_customers
 from tests.unit.judged_shop import DAY_S, bought
 
 NOTHING = np.zeros(0, np.uint32)

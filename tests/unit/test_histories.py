@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.histories import Histories, distinct, in_parts, in_time_order, not_yet_learnt, order_ranks
+from model.purchases.histories import Histories, distinct, in_parts, in_time_order, not_yet_learnt, order_ranks
 
 
 def histories(*customers):

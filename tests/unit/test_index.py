@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 import pytest
 
-from model.index import IndexForm, ItemIndex, SimilarItems
+from model.index.item_index import IndexForm, ItemIndex, SimilarItems
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.inverted_rows import InvertedRows
+from model.index.inverted import InvertedRows
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_a_risen_row_that_rises_on_or_falls_is_found_where_it_is_now(crowded, ma
 
 
 def test_more_risen_rows_than_are_compared_one_by_one_are_found_by_their_lists(rows, matrix, monkeypatch):
-    monkeypatch.setattr("model.inverted_rows._MOST_RISEN", 3)
+    monkeypatch.setattr("model.index.inverted._MOST_RISEN", 3)
     far = np.argsort(matrix[:, :-1] @ matrix[0, :-1])[:9]
     rows.probes = 12
     rows.set_last(far, np.linspace(500, 600, 9, dtype=np.float32))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from gensim.models import Word2Vec
 
-from model.histories import Histories
-from model.item2vec import load, train, update, vocabulary_size
-from model.training import TooLittleData, TrainingParameters, UpdateParameters
-from model.word2vec import FastWord2Vec
+from model.embeddings.gensim_word2vec import FastWord2Vec
+from model.embeddings.item2vec import load, train, update, vocabulary_size
+from model.embeddings.parameters import TooLittleData, TrainingParameters, UpdateParameters
+from model.purchases.histories import Histories
 
 QUICK = TrainingParameters(vector_size=16, epochs=20, sample=0.0, min_customers=2, scale_to_data=False)
 TEA, CAMPING = range(1, 11), range(11, 21)

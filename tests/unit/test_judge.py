@@ -3,8 +3,8 @@
 import pytest
 
 from consumers.brand_labels import BrandLabels
-from model.purchases import LogRecord
-from model.schema import StoreUnavailable
+from model.purchases.changes import LogRecord
+from model.store.schema import StoreUnavailable
 from serving.accuracy import Allowance
 from serving.judge import LiveJudge
 from tests.unit.small_shop import CAMPING, NOW_S, TEA, purchase

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from model import item2vec
-from model.learning import learn, newest_ancestor
-from model.metadata import versions
-from model.snapshot_writing import write_snapshot
-from model.training import Limits, TooLittleData, TrainingParameters, silent
+from model.embeddings import item2vec
+from model.embeddings.parameters import Limits, TooLittleData, TrainingParameters, silent
+from model.snapshots.metadata import versions
+from model.snapshots.writer import write_snapshot
+from model.training.learning import learn, newest_ancestor
 from tests.unit.learnt import PARAMETERS, contents, recipe
 
 STAMP = "20261124T101500Z"

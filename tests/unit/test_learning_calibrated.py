@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from model import learning
-from model.blend import Weights
-from model.learning import learn, newest_ancestor
-from model.metadata import CalibrationReport, Ranking, versions
-from model.purchases import Product
-from model.ranking import Scoring
-from model.reading import Contents, Watermark
-from model.snapshot import open_snapshot
-from model.snapshot_writing import write_snapshot
-from model.splits import Cut
-from model.training import Limits, TrainingParameters, silent
+from model.embeddings.parameters import Limits, TrainingParameters, silent
+from model.offline.splits import Cut
+from model.purchases.changes import Product
+from model.ranking.reranking import Weights
+from model.ranking.retrieval import Scoring
+from model.snapshots.metadata import CalibrationReport, Ranking, versions
+from model.snapshots.reader import open_snapshot
+from model.snapshots.writer import write_snapshot
+from model.store.reader import Contents, Watermark
+from model.training import learning
+from model.training.learning import learn, newest_ancestor
 from tests.unit.learnt import recipe
 from tests.unit.shop_histories import shop_histories
 

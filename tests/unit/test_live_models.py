@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from model.demand import Demand
-from model.metadata import file_names
-from model.products import Products, columns_of
-from model.purchases import LogRecord, Product
-from model.snapshot import SnapshotRefused, version_number
+from model.purchases.changes import LogRecord, Product
+from model.signals.demand import Demand
+from model.snapshots.metadata import file_names
+from model.snapshots.product_columns import Products, columns_of
+from model.snapshots.reader import SnapshotRefused, version_number
 from serving import live_model, live_models
 from serving.live_model import open_model, tie
 from tests.unit.small_shop import (

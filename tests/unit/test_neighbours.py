@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.histories import Histories
-from model.neighbours import FirstPurchases, NeighbourParameters, Neighbours, first_purchases
+from model.purchases.histories import Histories
+from model.signals.neighbours import FirstPurchases, NeighbourParameters, Neighbours, first_purchases
 
 DAY_S = 86_400
 NOW_S = 100 * DAY_S

@@ -7,9 +7,9 @@ from structlog.testing import capture_logs
 from consumers.clients import BrokerUnavailable
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
-from model.purchases import LogRecord, Purchase
-from model.reading import read_watermark
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.store.reader import read_watermark
+from model.store.writer import Store
 
 
 class FakeConsumer:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from model.boosted_peers import boosted, tuned
-from model.peers import (
+from model.evaluation.baselines import (
     Material,
     als,
     bestsellers,
@@ -15,7 +14,8 @@ from model.peers import (
     plain_item2vec,
     recommend,
 )
-from model.splits import Cut, split
+from model.evaluation.boosted_baselines import boosted, tuned
+from model.offline.splits import Cut, split
 from tests.unit.shop_histories import group_of, shop_histories
 
 POSITIONS = np.arange(60)

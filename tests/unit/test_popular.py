@@ -1,7 +1,7 @@
 import numpy as np
 
-from model.demand import DAY_S, Demand
-from model.popular import Popular
+from model.signals.bestsellers import Popular
+from model.signals.demand import DAY_S, Demand
 
 NOW = 20_000 * DAY_S
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model import packed_products, product_numbers
-from model.product_numbers import ProductNumbers
-from model.purchases import Product
+from model.catalogue import packed_products, product_numbers
+from model.catalogue.product_numbers import ProductNumbers
+from model.purchases.changes import Product
 
 
 @pytest.fixture(params=[32_768, 3], ids=["all kept", "few kept"])

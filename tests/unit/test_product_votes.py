@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from model.ease import ease, learn_votes
-from model.product_votes import ProductVotes, VoteParameters, no_votes
-from model.sentences import Sets
+from model.embeddings.sentences import Sets
+from model.signals.ease import ease, learn_votes
+from model.signals.product_votes import ProductVotes, VoteParameters, no_votes
 
 
 def sets(*customers):

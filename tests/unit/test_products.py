@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model.products import Products, columns_of
-from model.purchases import Product
+from model.purchases.changes import Product
+from model.snapshots.product_columns import Products, columns_of
 
 SHOP = [
     Product("", ""),

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model.histories import Bought
-from model.index import ItemIndex, SimilarItems
-from model.ranking import (
+from model.index.item_index import ItemIndex, SimilarItems
+from model.purchases.histories import Bought
+from model.ranking.retrieval import (
     Owned,
     ScoreScale,
     Scoring,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model.histories import Histories
-from model.recent_buyers import RecentBuyers
+from model.purchases.histories import Histories
+from model.signals.recent_buyers import RecentBuyers
 
 
 def histories(*customers):

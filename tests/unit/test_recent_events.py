@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.recent_events import RecentEvents, event_hashes
+from model.store.dedupe_window import RecentEvents, event_hashes
 
 
 def admitted(window, batches):

@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 
-from model.recent_purchases import RecentPurchases
+from model.signals.neighbour_purchases import RecentPurchases
 
 
 def put(made, slot, *lines):

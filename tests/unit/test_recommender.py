@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from model.purchases import Product
+from model.purchases.changes import Product
 from serving.requests import Request
 from tests.unit.small_shop import BRANDED, CAMPING, DAY_S, NOW_S, TEA, SmallShop, announcement, learn
 

@@ -12,7 +12,7 @@ from consumers.answering import Reply
 from consumers.dead_letters import DeadLetter
 from consumers.events import PurchaseDecoder
 from consumers.records import Record
-from model.purchases import Product
+from model.purchases.changes import Product
 from serving.addresses import ReplyTopics
 from serving.requests import RequestRules
 from serving.responder import KafkaResponder, Ownership

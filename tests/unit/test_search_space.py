@@ -5,8 +5,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from model.search_space import TUNED, starting_points, suggested, too_dear
-from model.training import TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.tuning.search_space import TUNED, starting_points, suggested, too_dear
 
 MANY, FEW = 1_000_000, 10_000  # pairs of customer and product
 NOW = TrainingParameters()

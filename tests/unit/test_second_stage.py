@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from model.blend import Weights
-from model.contenders import Contender, Moment, next_products
-from model.demand import Demand
-from model.histories import distinct
-from model.learning import learn
-from model.metadata import CalibrationReport, Ranking, versions
-from model.product_votes import VoteParameters
-from model.purchases import Forget, LogRecord
-from model.ranking import Scoring
-from model.reading import read_contents
-from model.snapshot import open_snapshot
-from model.snapshot_writing import write_snapshot
-from model.training import TrainingParameters, silent
+from model.embeddings.parameters import TrainingParameters, silent
+from model.purchases.changes import Forget, LogRecord
+from model.purchases.histories import distinct
+from model.ranking.reranking import Weights
+from model.ranking.retrieval import Scoring
+from model.signals.demand import Demand
+from model.signals.product_votes import VoteParameters
+from model.snapshots.metadata import CalibrationReport, Ranking, versions
+from model.snapshots.reader import open_snapshot
+from model.snapshots.writer import write_snapshot
+from model.store.reader import read_contents
+from model.training.contenders import Contender, Moment, next_products
+from model.training.learning import learn
 from tests.unit.learnt import recipe
 from tests.unit.small_shop import (
     CAMPING,

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 
-from model.sentences import LONGEST, FullSentences, NewSentences, Sets
+from model.embeddings.sentences import LONGEST, FullSentences, NewSentences, Sets
 
 TOKENS = [f"p{row}" for row in range(40)]
 

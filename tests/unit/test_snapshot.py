@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from gensim.models import Word2Vec
 
-from model import snapshot_writing
-from model.learning import learn
-from model.metadata import Metadata, SnapshotRefused, file_names, read_about, version_number, versions
-from model.snapshot import check_files, manifest_digest, open_snapshot
-from model.snapshot_writing import SnapshotUnwritable, remove_old, write_snapshot
-from model.training import silent
+from model.embeddings.parameters import silent
+from model.snapshots import writer
+from model.snapshots.metadata import Metadata, SnapshotRefused, file_names, read_about, version_number, versions
+from model.snapshots.reader import check_files, manifest_digest, open_snapshot
+from model.snapshots.writer import SnapshotUnwritable, remove_old, write_snapshot
+from model.training.learning import learn
 from tests.unit.learnt import contents, recipe
 
 STAMP = "20261124T101500Z"
@@ -50,7 +50,7 @@ def reseal(models, version):
     """Write the manifest anew, as somebody would who changed a file on purpose."""
     folder = models / version
     files = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": snapshot_writing.digest_of(folder / name)}
+        name: {"bytes": (folder / name).stat().st_size, "sha256": writer.digest_of(folder / name)}
         for name in file_names(version).values()
     }
     (folder / "manifest.json").write_bytes(msgspec.json.encode({"version": version, "files": files}))
@@ -237,10 +237,10 @@ def test_writers_at_the_same_time_get_numbers_of_their_own(tmp_path, draft):
         made.append(write_snapshot(tmp_path, draft, f"20261124T10150{second}Z")[0])
 
     writers = [threading.Thread(target=write, args=(second,)) for second in range(4)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    for thread in writers:
+        thread.start()
+    for thread in writers:
+        thread.join()
 
     assert sorted(map(version_number, made)) == [1, 2, 3, 4]
     assert sorted(made) == sorted(versions(tmp_path))
@@ -248,7 +248,7 @@ def test_writers_at_the_same_time_get_numbers_of_their_own(tmp_path, draft):
 
 def test_a_number_that_was_finished_meanwhile_is_not_given_twice(tmp_path, draft, monkeypatch):
     looks = iter([0, 1, 1, 1])  # the other writer's version 1 appears between the look and the claim
-    monkeypatch.setattr(snapshot_writing, "_last_number", lambda _models: next(looks))
+    monkeypatch.setattr(writer, "_last_number", lambda _models: next(looks))
 
     version, _ = write_snapshot(tmp_path, draft, STAMP)
 
@@ -290,7 +290,7 @@ def test_reading_a_model_opens_no_pickle_and_needs_no_gensim(written):
     code = (
         "import sys, pickle\n"
         "from pathlib import Path\n"
-        "from model.snapshot import open_snapshot\n"
+        "from model.snapshots.reader import open_snapshot\n"
         "def refuse(*_, **__): raise AssertionError('a pickle was read')\n"
         "pickle.load = pickle.loads = pickle.Unpickler = refuse\n"
         "open_snapshot(Path(sys.argv[1]), *sys.argv[2:])\n"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model.histories import Histories
-from model.splits import Cut, between, of_customers, sampled, split
+from model.offline.splits import Cut, between, of_customers, sampled, split
+from model.purchases.histories import Histories
 
 DAY_S = 86_400
 

@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
-from model.purchases import Forget, LogRecord, Product, Purchase
-from model.schema import StoreUnavailable
-from model.state_digest import check_soundness, read_state
-from model.store import Store
+from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.store.digest import check_soundness, read_state
+from model.store.schema import StoreUnavailable
+from model.store.writer import Store
 
 TEA = Product("", "tea", 4.5, "Green tea")
 

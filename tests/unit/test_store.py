@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from model.purchases import Forget, LogRecord, Product, Purchase
-from model.reading import read_contents, read_watermark
-from model.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
-from model.store import _HISTORIES_OF, Store
+from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.store.reader import read_contents, read_watermark
+from model.store.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
+from model.store.writer import _HISTORIES_OF, Store
 
 
 def order(profile="ada", *products, event_id="", time_s=1000, brand="", prices=None):
@@ -136,7 +136,7 @@ def all_bought(store):
 
 @pytest.mark.parametrize(("later_batches", "parts_left"), [(0, 5), (1, 3), (2, 1), (3, 0)])
 def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later_batches, parts_left):
-    monkeypatch.setattr("model.store._PART_EVENTS", 2)
+    monkeypatch.setattr("model.store.writer._PART_EVENTS", 2)
     store = open_store(path, fold_every_events=12)
     orders = [order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,), event_id=f"e{at}") for at in range(12)]
     store.apply(log_of(*orders))

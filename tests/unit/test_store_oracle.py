@@ -11,9 +11,9 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from model.purchases import Forget, LogRecord, Purchase
-from model.reading import read_contents
-from model.store import Store
+from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.reader import read_contents
+from model.store.writer import Store
 
 WINDOW = 4
 PARTITIONS = (0, 1)
@@ -71,7 +71,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.small_parts = patch("model.store._PART_EVENTS", 3)
+        self.small_parts = patch("model.store.writer._PART_EVENTS", 3)
         self.small_parts.start()
         self.path = Path(self.folder.name) / "alsobought.db"
         self.oracle = Oracle()

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from model.purchases import Forget, LogRecord, Purchase
-from model.reading import read_contents, read_histories, read_watermark
-from model.schema import StoreUnavailable, open_to_read
-from model.store import Store
+from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.reader import read_contents, read_histories, read_watermark
+from model.store.schema import StoreUnavailable, open_to_read
+from model.store.writer import Store
 
 
 def orders(count, *, start=0, products=20):
@@ -129,8 +129,8 @@ def said_to_nobody(path):
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from model.schema import StoreUnavailable\n"
-        "from model.store import Store\n"
+        "from model.store.schema import StoreUnavailable\n"
+        "from model.store.writer import Store\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "try: Store(Path(sys.argv[1])).open_log('cluster', 'purchases', 'id', 0)\n"
         "except StoreUnavailable as error: print(error)\n"

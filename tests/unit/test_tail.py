@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model.packing import Orders
-from model.tail import Tail
+from model.store.codec import Orders
+from model.store.write_buffer import Tail
 
 
 def orders(random, count):

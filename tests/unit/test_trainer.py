@@ -14,11 +14,11 @@ from consumers.dead_letters import read_all
 from consumers.metrics import Metrics
 from consumers.trainer import DATABASE, Trainer, TrainerProcess
 from consumers.training import announcer_of, train_once
-from model import reading
-from model.histories import customer_of_line
-from model.metadata import read_about, versions
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.purchases.histories import customer_of_line
+from model.snapshots.metadata import read_about, versions
+from model.store import reader
+from model.store.writer import Store
 from tests.unit.learnt import GROUPS
 from tests.unit.shop_histories import shop_histories
 from tests.unit.worker_world import clients_of
@@ -331,7 +331,7 @@ def test_what_a_model_has_learnt_is_on_the_disk_before_it(settings, shop, monkey
     shop(40)
     log = settings.data_dir / f"{DATABASE}-wal"
     synced = []
-    monkeypatch.setattr(reading.os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    monkeypatch.setattr(reader.os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
 
     train_once(settings, announce=False)
 

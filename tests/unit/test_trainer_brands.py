@@ -6,9 +6,9 @@ from config.settings import Settings
 from consumers.announcements import read_announcement
 from consumers.dead_letters import read_all
 from consumers.trainer import DATABASE, Trainer
-from model.metadata import read_about, versions
-from model.purchases import LogRecord, Purchase
-from model.store import Store
+from model.purchases.changes import LogRecord, Purchase
+from model.snapshots.metadata import read_about, versions
+from model.store.writer import Store
 from tests.unit.learnt import GROUPS
 from tests.unit.worker_world import clients_of
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.training import Limits, Parent, Situation, TooLittleData, TrainingParameters, rebuild_reason
+from model.embeddings.parameters import Limits, Parent, Situation, TooLittleData, TrainingParameters, rebuild_reason
 
 PARAMETERS = TrainingParameters()
 PARENT = Parent(

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.evaluation import Judged
-from model.own_model import OwnRecipe
-from model.splits import Cut
-from model.training import TrainingParameters
-from model.tuned_gain import Gain, Stopped, measured, test_window, verdict
-from model.tuning import Attempt, Search
-from model.validation import TooFewTested
+from model.embeddings.parameters import TrainingParameters
+from model.offline.measures import Judged
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.tuning.gain import Gain, Stopped, measured, test_window, verdict
+from model.tuning.search import Attempt, Search
+from model.tuning.validation import TooFewTested
 from tests.unit.shop_histories import shop_histories
 
 test_window.__test__ = False  # a function of ours, not a test

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.own_model import OwnRecipe
-from model.product_votes import VoteParameters
-from model.splits import Cut
-from model.training import TooLittleData, TrainingParameters
-from model.tuning import OutOfTime, TuningPlan, search
-from model.validation import TooFewTested
+from model.embeddings.parameters import TooLittleData, TrainingParameters
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.signals.product_votes import VoteParameters
+from model.tuning.search import OutOfTime, TuningPlan, search
+from model.tuning.validation import TooFewTested
 from tests.unit.shop_histories import DAY_S, shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=8, window=5, negative=5, epochs=3, scale_to_data=False, sample=0)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.evaluation import judge
-from model.own_model import OwnRecipe
-from model.product_votes import VoteParameters
-from model.splits import Cut
-from model.training import TrainingParameters
-from model.validation import TooFewTested, cross_judged, weighed, windows_of
+from model.embeddings.parameters import TrainingParameters
+from model.offline.measures import judge
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.signals.product_votes import VoteParameters
+from model.tuning.validation import TooFewTested, cross_judged, weighed, windows_of
 from tests.unit.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)

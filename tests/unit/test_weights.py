@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.blend import FEATURES, Weights
-from model.weights import examples_of, fit_weights, mean_log_likelihood
+from model.ranking.reranking import FEATURES, Weights
+from model.training.weight_fitting import examples_of, fit_weights, mean_log_likelihood
 
 NOTHING = Weights(0, 0, 0, 0, 0)
 

@@ -11,7 +11,7 @@ from consumers.clients import BrokerUnavailable
 from consumers.dead_letters import origin_of
 from consumers.embedded import EmbeddedBroker
 from consumers.records import ReadError
-from model.schema import StoreUnavailable
+from model.store.schema import StoreUnavailable
 from tests.unit.worker_world import World
 
 PRODUCE = 0

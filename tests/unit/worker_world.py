@@ -15,7 +15,7 @@ from consumers.events import PurchaseDecoder
 from consumers.metrics import Metrics
 from consumers.partitions import Partitions
 from consumers.worker import Worker
-from model.store import Store
+from model.store.writer import Store
 
 TOPICS = {"purchases": 2, "requests": 2, "replies": 1, "dead": 1}
 _worlds = count()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from model.metadata import versions
-from model.snapshot import open_snapshot
+from model.snapshots.metadata import versions
+from model.snapshots.reader import open_snapshot
 from tests.kafka import load
 from tests.kafka.brokers import eventually
 from tests.kafka.chaos.asking import Asking

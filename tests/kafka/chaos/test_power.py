@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model.schema import open_to_write
+from model.store.schema import open_to_write
 from tests.kafka.chaos.power import lose_power
 
 ROWS = 400

@@ -1,0 +1,1 @@
+"""What is sold, under which number, and whether it may be offered."""

@@ -1,0 +1,1 @@
+"""What `alsobought evaluate` compares: this model beside other methods on the same purchases."""

@@ -1,0 +1,1 @@
+"""Item vectors searched with FAISS."""

@@ -1,0 +1,1 @@
+"""How well a model would have done on purchases of the past."""

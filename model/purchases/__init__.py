@@ -1,0 +1,1 @@
+"""What customers did: purchases as they happen, and the histories they add up to."""

@@ -1,0 +1,1 @@
+"""Histories to ranked products with their scores and reasons."""

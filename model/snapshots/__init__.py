@@ -1,0 +1,1 @@
+"""A version of the model on disk: written, checked, opened."""

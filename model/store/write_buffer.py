@@ -1,0 +1,65 @@
+"""The order lines that wait to be folded, in memory: what the file's `tail` rows hold, by customer.
+
+Adding keeps the columns as they come. Who bought what is worked out when somebody asks, so a worker that only catches
+up never pays for it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from model.store.codec import LINE_BYTES, Orders
+
+_NOTHING: tuple[int | None, bytes] = (None, b"")
+
+
+class Tail:
+    """Lines of orders in the order of arrival."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.logs: set[int] = set()
+        self.paid: dict[int, float] = {}  # product number -> the price paid last
+        self._batches: list[Orders] = []  # few: small ones are joined as they come
+        self._not_found: list[Orders] = []  # of them, what is not in `_lines` yet
+        self._lines: dict[int, tuple[int | None, bytes]] = {}  # customer -> log, packed lines
+
+    def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
+        """Append a batch, and the price that it says last of each product."""
+        self._not_found.append(orders)
+        self._batches.append(orders)
+        # as a binary counter carries: joining thousands at once held up answers for a tenth of a second
+        while len(self._batches) > 1 and len(self._batches[-2].customers) < 2 * len(self._batches[-1].customers):
+            self._batches[-2:] = [Orders.joined(self._batches[-2:])]
+        self.logs.update(np.unique(orders.logs).tolist())
+        self.paid.update(paid)
+        self.events += len(orders.customers)
+
+    def of_customer(self, customer: int) -> tuple[int | None, bytes]:
+        """The customer's log and packed lines; None and empty when there are none."""
+        for orders in self._not_found:
+            for owner, log, lines in _by_customer(orders):
+                self._lines[owner] = log, self._lines.get(owner, _NOTHING)[1] + lines
+        self._not_found.clear()
+        return self._lines.get(customer, _NOTHING)
+
+    def rows(self) -> Iterator[tuple[int, int, bytes]]:
+        """(customer, log, packed lines) in customer order, as the table is stored; at least one batch was added."""
+        return _by_customer(Orders.joined(self._batches))
+
+    def parts(self, size: int, paid: Mapping[int, float]) -> list[Orders]:
+        """What waits as `Orders.by_customer` divides it; at least one batch was added."""
+        return Orders.joined(self._batches).by_customer(size, paid)
+
+
+def _by_customer(orders: Orders) -> Iterator[tuple[int, int, bytes]]:
+    """(customer, log, packed lines) in customer order; a customer's lines keep their order."""
+    owners = np.repeat(orders.customers, orders.sizes)
+    places = np.argsort(owners, kind="stable")
+    owners, logs = owners[places], np.repeat(orders.logs, orders.sizes)[places]
+    lines = orders.lines()[places].tobytes()
+    firsts = np.flatnonzero(np.diff(owners, prepend=np.uint32(0)))  # nobody has number 0
+    bounds = (np.append(firsts, len(owners)) * LINE_BYTES).tolist()
+    about = zip(owners[firsts].tolist(), logs[firsts].tolist(), bounds[:-1], bounds[1:], strict=True)
+    for customer, log, start, end in about:
+        yield customer, log, lines[start:end]

@@ -1,0 +1,339 @@
+"""Every customer's purchases and the next Kafka offsets, in one SQLite file with one writer.
+
+A batch of log records comes in; its order lines, new customers, new products and the next offsets are committed
+together or not at all, so an order is counted once however often it is read. Fresh lines wait in a `tail` (a row for
+each batch, mirrored in memory) and are folded into one row for each customer, which keeps a read at one statement for a
+whole micro-batch of customers. A fold begins by dividing the tail by customer, and moves a part of it with each batch,
+so that no batch takes long. Layouts compared: tests/benchmarks/bench_store.py.
+"""
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from model.catalogue.packed_products import PackedProducts
+from model.catalogue.product_numbers import ProductNumbers
+from model.purchases.changes import Forget, LogRecord, Product
+from model.purchases.histories import Histories
+from model.store import statements
+from model.store.codec import Orders, histories_of, refuse_unknown, unpack
+from model.store.customer_numbers import CustomerNumbers
+from model.store.dedupe_window import RecentEvents
+from model.store.plan import Applied, Known, Log, Plan
+from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
+from model.store.write_buffer import Tail
+
+__all__ = ["Applied", "Log", "Store"]
+
+_CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT value FROM json_each(?))"
+# the log is looked at here: SQLite would look for each customer in each log
+_HISTORIES = (
+    "SELECT c.profile, c.log, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
+    "WHERE c.profile IN (SELECT value FROM json_each(?)) ORDER BY c.profile, c.log"
+)
+_HISTORIES_OF = "SELECT customer, log, lines FROM history WHERE customer IN (SELECT value FROM json_each(?))"
+_PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
+
+_PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
+# each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
+_CUSTOMERS_PER_WAITING_EVENT = 10
+
+
+class _Part(NamedTuple):
+    """A part of an older tail that is being folded: a range of customers."""
+
+    row: int  # of the file's `tail`
+    last_customer: int
+    lines: Tail
+
+
+class Store:
+    """The writer's view of the file. Not shared between threads; other processes read by `model.store.reader`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fold_every_events: int = 20_000,
+        dedupe_window_events: int = 50_000,
+        customers_in_memory: int = 250_000,
+    ) -> None:
+        """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
+        self.path = path
+        self._fold_at = fold_every_events
+        self._db = open_to_write(path)
+        self._logs: dict[int, Log] = {}  # partition -> log, of the partitions assigned to this worker
+        self._numbers = ProductNumbers()
+        self._recent = RecentEvents(dedupe_window_events)
+        self._tail = Tail()
+        self._leaving: list[_Part] = []  # customers ascending, each in one part
+        self._customers = CustomerNumbers(customers_in_memory)
+        self._erased_in_wal = False
+        try:
+            with explained(path), consistent(path):
+                self.database_id = database_id(self._db)
+                self._load()
+        except StoreUnavailable:
+            self._db.close()
+            raise
+
+    def _load(self) -> None:
+        for number, paid, *about, withdrawn in self._db.execute(_PRODUCTS):
+            added = self._numbers.add(Product._make((*about, bool(withdrawn))), paid)
+            assert number == added, "product numbers are dense"
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
+        self._last_customer = int(row[0]) if row else 0
+        self._customers.complete = self._last_customer == 0
+        self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
+        for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
+            orders = unpack(blob)
+            refuse_unknown(orders.products, len(self._numbers))
+            self._keep(orders, orders.prices_paid())
+
+    def close(self) -> None:
+        """Fold what waits and close the file; it can be opened again at once."""
+        with suppress(StoreUnavailable):  # the tail is in the file as well: the next start reads it
+            self.fold()
+            self._empty_write_ahead_log(wait=True)
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    # -- logs: which partitions are read, and from where
+
+    def open_log(self, cluster: str, topic: str, topic_id: str, partition: int, *, restart: bool = False) -> Log:
+        """Begin to read a partition; returns its log, whose `next` offset is 0 when it was never read.
+
+        `restart` starts a new generation at offset 0: the log is no longer the one that was read before. Rows of other
+        logs of this partition stay in the file but are not answered from.
+        """
+        with self._transaction() as db:
+            log = statements.open_log(db, (cluster, topic, topic_id), partition, restart=restart)
+        self._logs[partition] = log
+        return log
+
+    def skip_to(self, partition: int, offset: int) -> None:
+        """Move the next offset past records that the broker no longer has."""
+        with self._transaction() as db:
+            db.execute("UPDATE log SET next = ? WHERE id = ?", (offset, self._logs[partition].number))
+        self._logs[partition].next = offset
+
+    def close_log(self, partition: int) -> None:
+        """The partition is another worker's now: its customers are no longer answered from here."""
+        self._logs.pop(partition, None)
+
+    def next_offset(self, partition: int) -> int:
+        """The offset that the next record of an open log must have or exceed."""
+        return self._logs[partition].next
+
+    def use_topic(self, cluster: str, topic: str, topic_id: str) -> int:
+        """Answer and learn from this topic's logs only; returns how many records of other logs that sets aside.
+
+        They stay in the file, and come back when their topic does.
+        """
+        with self._transaction() as db:
+            return statements.use_topic(db, (cluster, topic, topic_id))
+
+    # -- writing
+
+    def apply(self, records: Sequence[LogRecord]) -> Applied:
+        """Count a batch of records, once each, and move the offsets, all in one transaction.
+
+        A record below its log's next offset was applied before and is skipped; so is an order whose event id is among
+        the last ones of its log. Records of partitions that are not open are refused by KeyError.
+        """
+        if Forget in {type(record.change) for record in records}:
+            self.fold()  # so that no blob but a customer's own row holds lines that must go
+        self._find_customers(records)
+        known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
+        plan = Plan(known, records)
+        with self._transaction() as db:
+            self._write(db, plan)
+        self._remember(plan)
+        self._erased_in_wal |= bool(plan.gone)
+        if self._erased_in_wal:
+            self._empty_write_ahead_log()
+        if self._leaving:
+            self._fold_parts(1 + 2 * len(records) // _PART_EVENTS)  # faster than the next tail grows
+        elif self._tail.events >= max(self._fold_at, self._last_customer // _CUSTOMERS_PER_WAITING_EVENT):
+            self._divide_tail()
+        return plan.result
+
+    def _find_customers(self, records: Iterable[LogRecord]) -> None:
+        """Have the numbers of this batch's customers in memory."""
+        self._customers.make_room()
+        if self._customers.complete:
+            return
+        wanted: set[str] = set()
+        known = {partition: self._customers.of_log(log.number) for partition, log in self._logs.items()}
+        for record in records:
+            change = record.change
+            if isinstance(change, Forget):
+                wanted |= {change.profile, change.also}
+            elif change is not None and change.profile not in known[record.partition]:
+                wanted.add(change.profile)
+        names = msgspec.json.encode(sorted(wanted)).decode()
+        with explained(self.path):
+            self._customers.add(self._db.execute(_CUSTOMERS, (names,)))
+
+    def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
+        statements.write_plan(db, plan, self._logs, len(self._numbers))
+
+    def _remember(self, plan: Plan) -> None:
+        """Memory follows the file: only what is committed is remembered."""
+        self._last_customer = plan.last_customer
+        self._customers.drop(plan.gone.values())
+        self._customers.add(plan.new_customers)
+        self._numbers.add_all(plan.products, plan.paid)
+        for partition, offset in plan.nexts.items():
+            self._logs[partition].next = offset
+        if plan.orders is not None:
+            self._keep(plan.orders, plan.paid)
+
+    def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
+        self._tail.add(orders, paid)
+        for log in np.unique(orders.logs).tolist():
+            self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
+
+    def _empty_write_ahead_log(self, *, wait: bool = False) -> None:
+        """Erased bytes may still stand in it. While a reader needs it, it stays, and the next batch tries again."""
+        with explained(self.path), busy_timeout_ms(self._db, None if wait else 0):
+            (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._erased_in_wal &= bool(busy)
+
+    def fold(self) -> None:
+        """Move all waiting lines into their customers' rows."""
+        self._fold_parts(len(self._leaving))
+        if self._tail.events:
+            self._divide_tail()
+            self._fold_parts(len(self._leaving))
+
+    def _divide_tail(self) -> None:
+        """Begin to fold."""
+        paid = self._numbers.changed(self._tail.paid)
+        parts = self._tail.parts(_PART_EVENTS, paid)
+        with self._transaction() as db:
+            rows = statements.divide_tail(db, parts, self._recent.packed(self._tail.logs))
+        self._numbers.pay(paid)
+        self._tail = Tail()
+        for row, part in zip(rows, parts, strict=True):
+            self._leaving.append(_Part(row, int(part.customers.max(initial=0)), Tail()))
+            self._leaving[-1].lines.add(part, part.prices_paid())
+
+    def _fold_parts(self, most: int) -> None:
+        """Move the oldest parts into their customers' rows."""
+        if not self._leaving:
+            return
+        with self._transaction() as db:
+            for part in self._leaving[:most]:
+                statements.fold(db, part.row, part.lines)
+        del self._leaving[:most]
+
+    def _waiting(self, customer: int) -> tuple[int | None, bytes]:
+        """The log and the packed lines of a customer that are not folded yet; None when there are none."""
+        place = bisect_left(self._leaving, customer, key=attrgetter("last_customer"))
+        older = self._leaving[place].lines.of_customer(customer) if place < len(self._leaving) else (None, b"")
+        newer = self._tail.of_customer(customer)
+        return newer[0] or older[0], older[1] + newer[1]
+
+    def list_products(self, listed: Sequence[Product], positions: Mapping[str, int]) -> list[int]:
+        """Take up catalogue entries (new or changed, the last of one product wins), and the catalogue's next offsets.
+
+        Returns the products' numbers. `positions` are kept as they are given, see `catalogue_positions`.
+        """
+        latest = {(product.brand, product.product_id): product for product in listed}.values()
+        with self._transaction() as db:
+            statements.list_products(db, latest, positions)
+        return [self._numbers.list(product) for product in latest]
+
+    def numbers_of(self, products: Sequence[tuple[str, str]]) -> list[int]:
+        """The numbers of these (brand, product_id); those never seen before are given one."""
+        unknown = list(dict.fromkeys(product for product in products if product not in self._numbers))
+        if unknown:
+            with self._transaction() as db:
+                statements.number_products(db, unknown, len(self._numbers), {})
+            self._numbers.add_all(unknown, {})
+        found = [self._numbers.number_of(*product) for product in products]
+        return [number for number in found if number is not None]
+
+    # -- reading
+
+    @property
+    def brands(self) -> Collection[str]:
+        """Every brand that has a product, "" among them where products have none."""
+        return self._numbers.brands
+
+    def brands_of(self, product_id: str) -> list[str]:
+        """The brands that have a product of this id."""
+        return self._numbers.brands_of(product_id)
+
+    def catalogue_positions(self) -> dict[str, int]:
+        """What `list_products` was last told for each name."""
+        with explained(self.path):
+            rows = self._db.execute("SELECT substr(name, 11), value FROM meta WHERE name LIKE 'catalogue:%'")
+            return {name: int(value) for name, value in rows}
+
+    def products(self) -> PackedProducts:
+        """The products by number; number 0 is a placeholder. A live view: it grows as products are first bought."""
+        return self._numbers.by_number
+
+    def price_of(self, number: int) -> float | None:
+        """The catalogue's price, else the one that was paid last, else None."""
+        listed = self._numbers.by_number[number].price
+        return self._tail.paid.get(number, self._numbers.price_of(number)) if listed is None else listed
+
+    def number_of(self, brand: str, product_id: str) -> int | None:
+        """The product's number, None when it was never bought nor listed."""
+        return self._numbers.number_of(brand, product_id)
+
+    def histories(self, profiles: Sequence[str]) -> Histories:
+        """What these customers bought, in their order, read in one statement; the number of one who is unknown is 0.
+
+        Only partitions that this worker reads now count. A customer who is unknown has no lines.
+        """
+        wanted = msgspec.json.encode(list(profiles)).decode()
+        open_logs = self._open_logs()
+        found: dict[str, bytes] = {}
+        numbers: dict[str, int] = {}
+        with explained(self.path), consistent(self.path):
+            for profile, log, customer, lines in self._db.execute(_HISTORIES, (wanted,)):
+                if log in open_logs:
+                    found[profile] = found.get(profile, b"") + (lines or b"") + self._waiting(customer)[1]
+                    numbers[profile] = customer
+            return histories_of(
+                [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
+            )
+
+    def histories_of(self, customers: Sequence[int]) -> Histories:
+        """The same by customer numbers, ascending; who bought nothing in the partitions of this worker is left out."""
+        wanted = msgspec.json.encode(list(customers)).decode()
+        open_logs = self._open_logs()
+        found: dict[int, bytes] = {}
+        with explained(self.path), consistent(self.path):
+            folded = {customer: row for customer, *row in self._db.execute(_HISTORIES_OF, (wanted,))}
+            for customer in sorted(set(customers)):
+                waiting_log, waiting = self._waiting(customer)
+                log, lines = folded.get(customer, (waiting_log, b""))
+                if log in open_logs:
+                    found[customer] = lines + waiting
+            return histories_of(list(found), list(found.values()))
+
+    def _open_logs(self) -> set[int]:
+        return {log.number for log in self._logs.values()}

@@ -1,0 +1,1 @@
+"""From purchases to a version that the gate has judged."""

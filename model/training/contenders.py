@@ -1,0 +1,103 @@
+"""What each contender would have recommended at a moment in the past: the gate compares the answers.
+
+A model's answer is made as the service makes it: ranked with the demand of that moment, without what was bought or
+withdrawn, and filled up with what sold lately; recent popularity alone is what answers without a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.index.item_index import ItemIndex
+from model.offline.held_out import HeldOut
+from model.offline.splits import of_customers
+from model.purchases.changes import Product
+from model.purchases.histories import Bought, Histories, distinct
+from model.ranking.reranking import Asking, Evidence, near_for, rank_blended
+from model.ranking.retrieval import Owned, Ranked, owned, query_vectors, rows_by_number
+from model.signals.bestsellers import Popular
+from model.signals.demand import Demand
+from model.signals.neighbours import Encoder
+from model.signals.product_votes import ProductVotes
+from model.snapshots.metadata import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model, with its rows tied to product numbers; a row of number 0 is a product that was never sold here."""
+
+    version: str
+    vectors: NDArray[np.float32]  # IN (n_items, dimension)
+    index: ItemIndex  # its OUT vectors; its biases, which may be of another moment, are neither used nor changed
+    number_of_row: NDArray[np.int64]  # (n_items,)
+    ranking: Ranking
+    votes: ProductVotes
+    centre: NDArray[np.float32]  # (dimension,) the mean query vector of all customers
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the service would have known, had the tested customers asked at the cut."""
+
+    known: Histories  # of everybody
+    customers: NDArray[np.int64]  # numbers of the tested ones
+    bought: Bought  # of the tested ones, in their order
+    demand: Demand
+    withdrawn: NDArray[np.bool_]  # by product number
+
+    def sellable(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """The mask of those that may be offered."""
+        return ~self.withdrawn[numbers]
+
+    def owned_by(self, customer: int) -> NDArray[np.int64]:
+        """The product numbers of one tested customer."""
+        return self.bought.products[self.bought.starts[customer] : self.bought.starts[customer + 1]].astype(np.int64)
+
+
+def moment_of(held: HeldOut, products: Sequence[Product], trend_days: int) -> Moment:
+    """The moment of the cut."""
+    demand = Demand(trend_days)
+    demand.add(held.known.products, held.known.times)
+    tested = of_customers(held.known, held.truth.customers)
+    withdrawn = np.array([product.withdrawn for product in products], bool)
+    return Moment(held.known, tested.customers.astype(np.int64), distinct(tested), demand, withdrawn)
+
+
+def next_products(model: Contender, moment: Moment, k: int) -> NDArray[np.int64]:
+    """int64 (n_customers, k): the product numbers that each tested customer would have been shown, -1 = no more."""
+    return popular_products(moment, k, [model.number_of_row[found.rows] for found in _ranked(model, moment, k)])
+
+
+def popular_products(moment: Moment, k: int, besides: Sequence[NDArray[np.int64]] | None = None) -> NDArray[np.int64]:
+    """int64 (n_customers, k): what sold lately, behind the products of `besides` where these are given."""
+    popular = Popular(moment.demand, moment.sellable)
+    customers = len(moment.bought.starts) - 1
+    shown = np.full((customers, k), -1, np.int64)
+    for customer in range(customers):
+        first = np.zeros(0, np.int64) if besides is None else besides[customer]
+        unwanted = np.concatenate((moment.owned_by(customer), first))
+        more = popular.top(k - len(first), unwanted) if len(first) < k else first[:0]
+        shown[customer, : len(first) + len(more)] = np.concatenate((first, more))
+    return shown
+
+
+def _ranked(model: Contender, moment: Moment, k: int) -> list[Ranked]:
+    """The model's own best for each customer, none for one of whom it knows nothing."""
+    ranking, scoring = model.ranking, model.ranking.scoring
+    bias = moment.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
+    bias[moment.withdrawn[model.number_of_row]] = -np.inf
+    index = model.index.with_bias(bias)
+    encoder = Encoder(model.vectors, rows_by_number(model.number_of_row), scoring.recency)
+    history = owned(moment.bought, encoder.row_of_product, encoder.recency)
+    bought = [history.rows[mine] for mine in history.slices()]
+    near = near_for(ranking.weights, encoder, moment.known, model.centre, ranking.neighbours)
+    evidence = Evidence(index, moment.demand, model.number_of_row, near, model.votes)
+    asking = Asking(moment.customers, query_vectors(model.vectors, history, 1.0), history)
+    wanted = _wanted(history, k)
+    return rank_blended(evidence, ranking.weights, asking, scale=scoring.scale, k=wanted, excluded=bought)
+
+
+def _wanted(history: Owned, k: int) -> list[int]:
+    return [k if mine.start < mine.stop else 0 for mine in history.slices()]

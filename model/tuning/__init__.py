@@ -1,0 +1,1 @@
+"""What `alsobought tune` does: the search for training parameters that suit a shop better."""
