@@ -13,15 +13,15 @@ import structlog
 from confluent_kafka import KafkaException, murmur2
 
 from config.settings import Settings, matches_topic
-from consumers.announcements import Announcement
-from consumers.broadcasts import Broadcasts
-from consumers.clients import KafkaClients
-from consumers.dead_letters import DeadLetters
-from consumers.events import PurchaseDecoder
-from consumers.metrics import Metrics
-from consumers.partitions import Partitions
-from consumers.topics import TopicNames, Topics
-from consumers.worker import Worker
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.dead_letters import DeadLetters
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topics import TopicNames, Topics
+from consumers.loop.global_topics import Broadcasts
+from consumers.loop.partitions import Partitions
+from consumers.loop.worker import Worker
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.store.reader import read_histories

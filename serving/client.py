@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from consumers.clients import BrokerUnavailable, KafkaClients, drain, watermarks
-from consumers.records import Record, sorted_out
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients, drain, watermarks
+from consumers.kafka.records import Record, sorted_out
 
 _LONGEST_STEP_S = 10.0
 

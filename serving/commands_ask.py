@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.settings import Settings
-from consumers.clients import KafkaClients
+from consumers.kafka.clients import KafkaClients
 from serving.client import Client
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging

@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError, Message
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.clients import BrokerUnavailable, KafkaClients, produce
-from consumers.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms, read_all
-from consumers.records import Record
+from consumers.ingest.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms, read_all
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients, produce
+from consumers.kafka.records import Record
 from serving.command_options import command, command_group, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import say

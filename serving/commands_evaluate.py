@@ -90,7 +90,7 @@ class _Evaluation:
         self._settings, self._options, self._display = settings, options, display
 
     def run(self, file: Path | None) -> "_Result":
-        from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.evaluation.comparison import tables  # noqa: PLC0415 - see above
         from model.evaluation.replay import replay  # noqa: PLC0415 - see above
 
@@ -106,7 +106,7 @@ class _Evaluation:
         return _Result(found, [], plan.k)
 
     def _plan(self) -> Any:
-        from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - see above
         from model.offline.recommender import OwnRecipe  # noqa: PLC0415 - see above
         from model.offline.splits import Cut  # noqa: PLC0415 - see above

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from config.errors import ConfigError
 from config.settings import Settings
-from consumers.announcing import announced_now, on_disk
-from consumers.clients import KafkaClients
-from consumers.events import InvalidRecord
-from consumers.forgotten import Trace, names_of, trace
-from consumers.topics import Topics
+from consumers.decoding.purchases import InvalidRecord
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topics import Topics
+from consumers.maintenance.forgotten import Trace, names_of, trace
+from consumers.releases.announcer import announced_now, on_disk
 from model.snapshots.metadata import About, version_number
 from serving.assembly import decoder_of, topic_names
 from serving.command_options import command, settings_options

@@ -14,13 +14,13 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.clients import KafkaClients
-from consumers.import_purchases import ImportSummary, import_products, import_purchases
-from consumers.left_out import LeftOut
-from consumers.product_files import CatalogRecord, ProductColumns, ProductFile, open_products
-from consumers.purchase_files import Columns, Contents, Event, PurchaseFile, open_purchases
-from consumers.table_files import Reading
-from consumers.topics import TopicNames, Topics
+from consumers.file_import.product_files import CatalogRecord, ProductColumns, ProductFile, open_products
+from consumers.file_import.purchase_files import Columns, Contents, Event, PurchaseFile, open_purchases
+from consumers.file_import.rejected_rows import LeftOut
+from consumers.file_import.sender import ImportSummary, import_products, import_purchases
+from consumers.file_import.tables import Reading
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topics import TopicNames, Topics
 from serving.command_options import command, settings_options
 from serving.logs import set_up_logging
 from serving.progress_display import ProgressDisplay, say

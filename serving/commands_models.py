@@ -15,11 +15,11 @@ from rich.table import Table
 
 from config.loading import load_settings
 from config.settings import Settings
-from consumers.announcements import Announcement
-from consumers.announcing import announced_now, on_disk
-from consumers.clients import BrokerUnavailable, KafkaClients
-from consumers.decisions import Decision, NoSuchDecision, pin, promote, rollback, unpin
-from consumers.training import announcer_of
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.releases.announcement import Announcement
+from consumers.releases.announcer import announced_now, on_disk
+from consumers.releases.decisions import Decision, NoSuchDecision, pin, promote, rollback, unpin
+from consumers.training.train_once import announcer_of
 from model.snapshots.metadata import About
 from serving.command_options import GivenFlags, command, setting_flags, settings_options, working_group
 from serving.progress_display import plain, say

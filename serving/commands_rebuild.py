@@ -7,10 +7,10 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.clients import KafkaClients
-from consumers.rebuild import Rebuilt, put_in_place, rebuild, remove
-from consumers.topics import Topics
-from consumers.trainer import DATABASE
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topics import Topics
+from consumers.maintenance.rebuild import Rebuilt, put_in_place, rebuild, remove
+from consumers.training.trainer import DATABASE
 from model.store.digest import State, check_soundness, read_state
 from model.store.schema import StoreUnavailable
 from serving.assembly import decoder_of, topic_names

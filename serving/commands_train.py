@@ -41,8 +41,8 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
     kept, and `alsobought models promote` can still let it answer.
     """
     set_up_logging(settings.log_format, settings.log_level)
-    from consumers.announcing import announced_now  # noqa: PLC0415
-    from consumers.training import announcer_of, train_once  # noqa: PLC0415 - gensim is slow to load, --help is not
+    from consumers.releases.announcer import announced_now  # noqa: PLC0415
+    from consumers.training.train_once import announcer_of, train_once  # noqa: PLC0415 - gensim is slow to load, --help is not
     from model.embeddings.parameters import TooLittleData  # noqa: PLC0415
 
     announcer = announcer_of(settings) if announce else None

@@ -133,7 +133,7 @@ class _Tuning:
         say(self._console, f"written to {output}; try: alsobought run --config {output}")
 
     def _plan(self) -> "TuningPlan":
-        from consumers.recipes import recipe_of  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.offline.splits import Cut  # noqa: PLC0415 - see above
         from model.tuning.search import TuningPlan  # noqa: PLC0415 - see above
 

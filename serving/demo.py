@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
-from consumers.clients import KafkaClients, produce
-from consumers.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
+from consumers.kafka.clients import KafkaClients, produce
+from consumers.kafka.embedded_broker import CONSUMER_PROPERTIES, EmbeddedBroker
 from serving.assembly import topic_names
 from serving.client import Client
 from serving.demo_screen import Offer, Screen

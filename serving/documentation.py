@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from config.explanation import PROPERTIES, allowed_values, default_value, flag_of
 from config.settings import SECTIONS, Section, Settings
-from consumers.metrics import Metrics
+from consumers.observability.metrics import Metrics
 
 _SETTINGS_HEAD = """# Settings
 
@@ -41,7 +41,7 @@ Client properties are merged one by one, so the password can come from the envir
 
 _METRICS_HEAD = """# Metrics
 
-<!-- Written by `make docs` from consumers/metrics.py: change the code, not this page. -->
+<!-- Written by `make docs` from consumers/observability/metrics.py: change the code, not this page. -->
 
 `GET /metrics` answers in the text format of Prometheus. No label holds a customer or a product. The usual `process_…`
 metrics of memory, CPU time and open files come with them.

@@ -13,8 +13,8 @@ from random import Random
 import numpy as np
 import structlog
 
-from consumers.brand_labels import EVERY_BRAND
-from consumers.metrics import Metrics
+from consumers.observability.brand_labels import EVERY_BRAND
+from consumers.observability.metrics import Metrics
 from model.purchases.changes import LogRecord, Purchase
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store

@@ -18,9 +18,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from consumers.announcements import Announcement
-from consumers.brand_labels import OTHER
-from consumers.metrics import Metrics
+from consumers.observability.brand_labels import OTHER
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.reader import SnapshotRefused, version_number

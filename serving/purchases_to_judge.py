@@ -53,8 +53,8 @@ def read_purchases(
 def _from_file(
     file: Path, columns: Mapping[str, str], progress: Callable[[str, float], None]
 ) -> tuple["Histories", list[str]]:
-    from consumers.file_histories import numbered  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
-    from consumers.purchase_files import Columns, open_purchases  # noqa: PLC0415
+    from consumers.file_import.file_histories import numbered  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
+    from consumers.file_import.purchase_files import Columns, open_purchases  # noqa: PLC0415
 
     latest_ms = int(time.time() * 1000) + _FORWARD_MS
     with open_purchases(file, Columns(**columns), latest_ms=latest_ms, progress=progress) as purchases:
@@ -65,7 +65,7 @@ def _from_file(
 
 
 def _from_database(settings: Settings) -> tuple["Histories", list[str]]:
-    from consumers.training import DATABASE  # noqa: PLC0415 - gensim takes a while to load
+    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - gensim takes a while to load
     from model.store.reader import read_contents  # noqa: PLC0415
 
     database = settings.data_dir / DATABASE

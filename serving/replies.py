@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from consumers.events import InvalidRecord
+from consumers.decoding.purchases import InvalidRecord
 from model.purchases.changes import Product
 from serving.answers import Answer, Item
 from serving.requests import Request

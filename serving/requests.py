@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from consumers.events import InvalidRecord, PurchaseDecoder, checked_id, parsed, text
-from consumers.plain_purchases import MAX_ID_CHARACTERS
+from consumers.decoding.plain_purchases import MAX_ID_CHARACTERS
+from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder, checked_id, parsed, text
 
 Kind = Literal["recs", "popular", "similar", "all"]
 KINDS: tuple[str, ...] = get_args(Kind)

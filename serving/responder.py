@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from consumers.answering import Reply
-from consumers.dead_letters import DeadLetter
-from consumers.events import InvalidRecord
-from consumers.metrics import Metrics
-from consumers.records import Record
+from consumers.decoding.purchases import InvalidRecord
+from consumers.ingest.dead_letters import DeadLetter
+from consumers.kafka.records import Record
+from consumers.loop.answering import Reply
+from consumers.observability.metrics import Metrics
 from model.purchases.changes import Product
 from serving.addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
 from serving.answers import Answer

@@ -12,11 +12,11 @@ import msgspec
 import structlog
 
 from config.settings import Settings
-from consumers.clients import BrokerUnavailable, KafkaClients
-from consumers.metrics import Metrics
-from consumers.topics import Topics
-from consumers.trainer import DATABASE, TrainerProcess
-from consumers.worker import Worker
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.topics import Topics
+from consumers.loop.worker import Worker
+from consumers.observability.metrics import Metrics
+from consumers.training.trainer import DATABASE, TrainerProcess
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.reader import SnapshotRefused, read_about, versions

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from confluent_kafka import TopicPartition
 
-from consumers.clients import KafkaClients, drain, watermarks
+from consumers.kafka.clients import KafkaClients, drain, watermarks
 
 _PATIENCE_S = 30.0
 

@@ -20,10 +20,10 @@ import psutil
 from confluent_kafka import TopicPartition
 
 from config.settings import Settings
-from consumers.clients import KafkaClients
-from consumers.import_purchases import import_purchases
-from consumers.purchase_files import Columns, open_purchases
-from consumers.trainer import DATABASE, train_once
+from consumers.file_import.purchase_files import Columns, open_purchases
+from consumers.file_import.sender import import_purchases
+from consumers.kafka.clients import KafkaClients
+from consumers.training.trainer import DATABASE, train_once
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import open_to_read
 from serving.logs import set_up_logging

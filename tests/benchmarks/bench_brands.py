@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.settings import Settings
-from consumers.purchase_files import Columns, open_purchases
-from consumers.recipes import recipe_of
+from consumers.file_import.purchase_files import Columns, open_purchases
+from consumers.training.recipes import recipe_of
 from model.embeddings.parameters import silent
 from model.offline.splits import Cut, Split, split
 from model.purchases.changes import Product

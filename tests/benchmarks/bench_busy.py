@@ -16,7 +16,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from consumers.clients import KafkaClients
+from consumers.kafka.clients import KafkaClients
 from serving.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_answers import TOPICS, teach

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from consumers.clients import KafkaClients
+from consumers.kafka.clients import KafkaClients
 from serving.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_answers import ECHO, TOPICS, trials

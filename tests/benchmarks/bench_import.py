@@ -18,8 +18,8 @@ from typing import Any
 import duckdb
 import psutil
 
-from consumers.clients import KafkaClients
-from consumers.trainer import DATABASE
+from consumers.kafka.clients import KafkaClients
+from consumers.training.trainer import DATABASE
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from serving.client import Client

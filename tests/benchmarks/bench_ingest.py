@@ -19,13 +19,13 @@ from unittest.mock import patch
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-import consumers.worker
+import consumers.loop.worker
 from config.settings import Settings
-from consumers.clients import KafkaClients, drain
-from consumers.events import PurchaseDecoder
-from consumers.ingest import Ingest
-from consumers.records import sorted_out
-from consumers.worker import Worker
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.purchases import Ingest
+from consumers.kafka.clients import KafkaClients, drain
+from consumers.kafka.records import sorted_out
+from consumers.loop.worker import Worker
 from model.store.plan import Plan
 from model.store.writer import Applied, Store
 from serving.logs import set_up_logging

@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 
 from config.settings import Settings
-from consumers.metrics import Metrics
-from consumers.training import train_once
+from consumers.observability.metrics import Metrics
+from consumers.training.train_once import train_once
 from model.purchases.changes import LogRecord
 from model.signals.demand import Demand
 from model.store.reader import read_contents

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from consumers.clients import KafkaClients
-from consumers.purchase_files import Columns, Event, open_purchases
+from consumers.file_import.purchase_files import Columns, Event, open_purchases
+from consumers.kafka.clients import KafkaClients
 from tests.benchmarks.setting import introduce, java_broker, real_data, scratch, table, until
 from tests.kafka.running_shop import make_topics, named_topics
 from tests.kafka.service import Service

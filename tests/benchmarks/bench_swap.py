@@ -16,9 +16,9 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from consumers.announcements import Announcement
-from consumers.announcing import announcement_of
-from consumers.metrics import Metrics
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
+from consumers.releases.announcer import announcement_of
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import TrainingParameters
 from model.purchases.changes import LogRecord, Purchase

@@ -12,8 +12,8 @@ from typing import Self
 
 from confluent_kafka import TopicPartition
 
-from consumers.clients import KafkaClients, drain
-from consumers.deliveries import Span
+from consumers.kafka.clients import KafkaClients, drain
+from consumers.loop.deliveries import Span
 
 
 class Echo:

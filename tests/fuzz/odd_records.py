@@ -7,7 +7,7 @@ Most records are nearly right (JSON of the known fields with odd values), becaus
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from consumers.records import Record
+from consumers.kafka.records import Record
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from consumers.announcements import UnreadableAnnouncement, read_announcement
-from consumers.answering import Reply
-from consumers.catalogue import Catalogue
-from consumers.dead_letters import headers_of, original_timestamp_ms
-from consumers.events import PurchaseDecoder
-from consumers.ingest import Ingest
-from consumers.metrics import Metrics
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.catalogue import Catalogue
+from consumers.ingest.dead_letters import headers_of, original_timestamp_ms
+from consumers.ingest.purchases import Ingest
+from consumers.loop.answering import Reply
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import UnreadableAnnouncement, read_announcement
 from serving import commands_dead_letters
 from serving.addresses import ReplyTopics
 from serving.http import Probes, start_http

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # left out of its __all__
 from confluent_kafka.cimpl import NewTopic
 
-from consumers.embedded import CLIENT_PROPERTIES, CONSUMER_PROPERTIES, EmbeddedBroker
+from consumers.kafka.embedded_broker import CLIENT_PROPERTIES, CONSUMER_PROPERTIES, EmbeddedBroker
 
 Properties = dict[str, str | int | float | bool]
 ADMIN_TIMEOUT_S = 15.0

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from config.settings import Settings
-from consumers.training import train_once
+from consumers.training.train_once import train_once
 from model.embeddings import item2vec
 from model.snapshots.metadata import About
 from tests.kafka.background import Background

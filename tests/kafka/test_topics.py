@@ -15,7 +15,7 @@ from tests.kafka.service import Service
 from tests.kafka.shop_client import ShopClient
 
 # It looks every 15 s whether the topic is still the same one: too long to wait for here.
-_OFTEN = "import consumers.worker; consumers.worker._TOPIC_CHECK_S = 1"
+_OFTEN = "import consumers.loop.worker; consumers.loop.worker._TOPIC_CHECK_S = 1"
 LOOKS_OFTEN = ["-c", f"{_OFTEN}; from serving.command_line import main; main()"]
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 

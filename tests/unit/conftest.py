@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import cimpl
 
-from consumers.embedded import EmbeddedBroker
+from consumers.kafka.embedded_broker import EmbeddedBroker
 from tests.unit.small_shop import SmallShop, copied, open_shop, trained_folder
 from tests.unit.worker_world import World
 

@@ -11,8 +11,8 @@ import psutil
 from click.testing import CliRunner, Result
 
 from config.settings import Settings
-from consumers.clients import KafkaClients, produce
-from consumers.embedded import EmbeddedBroker
+from consumers.kafka.clients import KafkaClients, produce
+from consumers.kafka.embedded_broker import EmbeddedBroker
 from serving.assembly import topic_names
 from serving.command_line import alsobought
 from serving.demo import PROPERTIES

@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 
 from config.settings import Settings
-from consumers.announcements import Announcement
-from consumers.metrics import Metrics
-from consumers.trainer import announcement_of, train_once
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
+from consumers.training.trainer import announcement_of, train_once
 from model.purchases.changes import LogRecord, Product, Purchase
 from model.signals.demand import Demand
 from model.snapshots.reader import manifest_digest, read_about, versions

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaError
 
-from consumers.announcements import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
-from consumers.clients import BrokerUnavailable
-from consumers.dead_letters import read_all
-from consumers.embedded import EmbeddedBroker
-from consumers.records import Record
+from consumers.ingest.dead_letters import read_all
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.embedded_broker import EmbeddedBroker
+from consumers.kafka.records import Record
+from consumers.releases.announcement import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
 from tests.unit.worker_world import clients_of
 
 VERSION = "v3-20261124T101500Z"

@@ -1,6 +1,6 @@
 """Brands in metric labels: few series, whatever a shop calls its brands."""
 
-from consumers.brand_labels import BrandLabels
+from consumers.observability.brand_labels import BrandLabels
 
 
 def test_the_first_brands_get_their_own_label_and_keep_it():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from consumers.brand_labels import BrandLabels
+from consumers.observability.brand_labels import BrandLabels
 from serving import live_models
 from serving.live_model import open_model
 from tests.unit.small_shop import BRANDED, learn

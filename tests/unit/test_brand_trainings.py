@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.brand_trainings import Attempt, BrandRules, BrandTrainings, brands_due, brands_with_enough
+from consumers.training.brand_schedule import Attempt, BrandRules, BrandTrainings, brands_due, brands_with_enough
 from model.training.brand_counts import BrandCount
 
 RULES = BrandRules(models="auto", most=10, min_customers=50, min_new_orders=100, max_wait_s=3600)

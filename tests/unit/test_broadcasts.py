@@ -6,12 +6,12 @@ import time
 import msgspec
 import pytest
 
-from consumers.broadcasts import Broadcasts
-from consumers.catalogue import read_listed
-from consumers.dead_letters import DeadLetters, read_all
-from consumers.events import InvalidRecord
-from consumers.metrics import Metrics
-from consumers.records import ReadError, Record
+from consumers.decoding.purchases import InvalidRecord
+from consumers.ingest.catalogue import read_listed
+from consumers.ingest.dead_letters import DeadLetters, read_all
+from consumers.kafka.records import ReadError, Record
+from consumers.loop.global_topics import Broadcasts
+from consumers.observability.metrics import Metrics
 from model.purchases.changes import Product
 from model.store.writer import Store
 from tests.unit.test_announcements import SAID

@@ -2,9 +2,9 @@
 
 import pytest
 
-from consumers.catalogue import Catalogue
-from consumers.metrics import Metrics
-from consumers.records import Record
+from consumers.ingest.catalogue import Catalogue
+from consumers.kafka.records import Record
+from consumers.observability.metrics import Metrics
 from model.purchases.changes import LogRecord, Purchase
 from model.store.writer import Store
 

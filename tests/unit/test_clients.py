@@ -8,9 +8,9 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from structlog.testing import capture_logs
 
 from config.errors import ConfigError
-from consumers.clients import KafkaClients, drain, produce, watermarks
-from consumers.embedded import EmbeddedBroker
-from consumers.records import sorted_out
+from consumers.kafka.clients import KafkaClients, drain, produce, watermarks
+from consumers.kafka.embedded_broker import EmbeddedBroker
+from consumers.kafka.records import sorted_out
 from tests.unit.worker_world import clients_of
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from consumers.file_histories import numbered
-from consumers.purchase_files import open_purchases
+from consumers.file_import.file_histories import numbered
+from consumers.file_import.purchase_files import open_purchases
 from serving.command_line import alsobought
 from tests.unit.shop_histories import shop_histories, write_csv
 

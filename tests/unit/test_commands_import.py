@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Consumer, TopicPartition
 
-from consumers.embedded import EmbeddedBroker
+from consumers.kafka.embedded_broker import EmbeddedBroker
 from serving.command_line import alsobought
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price\n"

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from config.settings import Settings
-from consumers.announcing import announced_now
-from consumers.training import train_once
+from consumers.releases.announcer import announced_now
+from consumers.training.train_once import train_once
 from model.purchases.changes import LogRecord, Purchase
 from model.snapshots.metadata import versions
 from model.store.writer import Store

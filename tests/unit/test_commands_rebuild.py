@@ -6,8 +6,8 @@ import re
 import pytest
 
 from config.settings import Settings
-from consumers.clients import KafkaClients, produce
-from consumers.training import train_once
+from consumers.kafka.clients import KafkaClients, produce
+from consumers.training.train_once import train_once
 from model.store.reader import read_contents
 from serving.demo import PROPERTIES
 from serving.process import exclusive

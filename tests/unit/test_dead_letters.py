@@ -6,9 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 from msgspec.structs import replace
 
-from consumers import dead_letters
-from consumers.clients import BrokerUnavailable
-from consumers.dead_letters import (
+from consumers.ingest import dead_letters
+from consumers.ingest.dead_letters import (
     PREFIX,
     SIZE_HEADER,
     DeadLetter,
@@ -19,7 +18,8 @@ from consumers.dead_letters import (
     own_headers,
     read_all,
 )
-from consumers.records import Record
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.records import Record
 from tests.unit.worker_world import clients_of
 
 PRODUCE = 0
@@ -55,7 +55,7 @@ def test_the_headers_are_kafka_connects_in_utf_8():
         f"{PREFIX}connector.name": b"alsobought",
         f"{PREFIX}task.id": b"0",
         f"{PREFIX}stage": b"VALUE_CONVERTER",
-        f"{PREFIX}class.name": b"consumers.events",
+        f"{PREFIX}class.name": b"consumers.decoding.purchases",
         f"{PREFIX}exception.class.name": b"not_json",
         f"{PREFIX}exception.message": b"the value is no JSON",
         f"{PREFIX}original.timestamp": b"1700000000123",

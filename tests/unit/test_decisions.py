@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from consumers.announcements import Announcement
-from consumers.decisions import (
+from consumers.releases.announcement import Announcement
+from consumers.releases.decisions import (
     Decision,
     NoSuchDecision,
     after_trainings,

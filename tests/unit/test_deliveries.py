@@ -2,7 +2,7 @@
 
 from confluent_kafka import KafkaError
 
-from consumers.deliveries import Deliveries
+from consumers.loop.deliveries import Deliveries
 
 FIRST, SECOND = ("requests", 0), ("requests", 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from config.explanation import default_value
 from config.settings import Settings, TopicSettings
-from consumers.metrics import Metrics
+from consumers.observability.metrics import Metrics
 from serving.command_line import COMMANDS
 from serving.documentation import metrics_page, settings_page
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.due import Due
+from consumers.training.schedule import Due
 
 
 def due_after(learnt=1000, *, at_s=0.0, has_model=True, **settings):

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from consumers import embedded
-from consumers.embedded import CLIENT_PROPERTIES, CONSUMER_PROPERTIES, EmbeddedBroker
+from consumers.kafka import embedded_broker
+from consumers.kafka.embedded_broker import CLIENT_PROPERTIES, CONSUMER_PROPERTIES, EmbeddedBroker
 
 OFFSET_COMMIT = 8
 
@@ -25,7 +25,7 @@ def plain_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedBroker]:
         def __init__(self) -> None:
             raise AttributeError("undefined symbol: rd_kafka_mock_cluster_new")
 
-    monkeypatch.setattr(embedded, "_Librdkafka", NoSuchFunctions)
+    monkeypatch.setattr(embedded_broker, "_Librdkafka", NoSuchFunctions)
     with EmbeddedBroker({"purchases": 6}) as started:
         yield started
 

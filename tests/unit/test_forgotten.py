@@ -5,10 +5,10 @@ import json
 import pytest
 
 from config.settings import Settings
-from consumers.clients import KafkaClients, produce
-from consumers.forgotten import Trace
-from consumers.records import Record
-from consumers.training import train_once
+from consumers.kafka.clients import KafkaClients, produce
+from consumers.kafka.records import Record
+from consumers.maintenance.forgotten import Trace
+from consumers.training.train_once import train_once
 from serving.demo import PROPERTIES
 from tests.unit.learnt import GROUPS
 from tests.unit.running import environment, new_broker, ran, send

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from config.errors import ConfigError
-from consumers.metrics import Metrics
+from consumers.observability.metrics import Metrics
 from serving.http import HttpUnavailable, Probes, start_http
 from serving.http_access import NOBODY_ASKED, Access
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from config.errors import ConfigError
-from consumers.metrics import Metrics
+from consumers.observability.metrics import Metrics
 from serving.http import start_http
 from serving.http_access import Access, HttpNeedsToken
 from tests.unit.test_http import WELL

@@ -5,11 +5,11 @@ import json
 import pytest
 from confluent_kafka import Consumer, TopicPartition, murmur2
 
-from consumers.clients import BrokerUnavailable, KafkaClients
-from consumers.embedded import CLIENT_PROPERTIES, EmbeddedBroker
-from consumers.import_purchases import ImportFailed, import_products, import_purchases
-from consumers.product_files import open_products
-from consumers.purchase_files import open_purchases
+from consumers.file_import.product_files import open_products
+from consumers.file_import.purchase_files import open_purchases
+from consumers.file_import.sender import ImportFailed, import_products, import_purchases
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.embedded_broker import CLIENT_PROPERTIES, EmbeddedBroker
 
 PARTITIONS = 3
 LATEST_MS = 1_900_000_000_000
@@ -107,7 +107,7 @@ def test_a_missing_topic_is_named_and_not_created(broker, clients, orders):
 
 
 def test_a_broker_that_does_not_answer_is_named(orders, monkeypatch):
-    monkeypatch.setattr("consumers.import_purchases._CONNECT_S", 0.5)
+    monkeypatch.setattr("consumers.file_import.sender._CONNECT_S", 0.5)
 
     with pytest.raises(BrokerUnavailable, match=r"importing to purchases.*127\.0\.0\.1:1"):
         import_purchases(KafkaClients("127.0.0.1:1", {}), "purchases", orders)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.brand_labels import BrandLabels
+from consumers.observability.brand_labels import BrandLabels
 from model.purchases.changes import LogRecord
 from model.store.schema import StoreUnavailable
 from serving.accuracy import Allowance

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from consumers.metrics import Metrics
-from consumers.vital_signs import Heartbeat, RecommendedShare
+from consumers.observability.metrics import Metrics
+from consumers.observability.vital_signs import Heartbeat, RecommendedShare
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from structlog.testing import capture_logs
 
-from consumers.clients import BrokerUnavailable
-from consumers.metrics import Metrics
-from consumers.partitions import Partitions
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.loop.partitions import Partitions
+from consumers.observability.metrics import Metrics
 from model.purchases.changes import LogRecord, Purchase
 from model.store.reader import read_watermark
 from model.store.writer import Store

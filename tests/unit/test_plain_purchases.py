@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from consumers.events import PurchaseDecoder
-from consumers.plain_purchases import plain_purchase
+from consumers.decoding.plain_purchases import plain_purchase
+from consumers.decoding.purchases import PurchaseDecoder
 
 NOW_S = 1_800_000_000
 DECODER = PurchaseDecoder(max_future_s=86_400)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from consumers.product_files import ProductColumns, open_products
-from consumers.table_files import UnreadableFile
+from consumers.file_import.product_files import ProductColumns, open_products
+from consumers.file_import.tables import UnreadableFile
 
 
 def read(path: Path, columns: ProductColumns | None = None, **options) -> list[dict]:

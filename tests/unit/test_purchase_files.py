@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from consumers.events import PurchaseDecoder
-from consumers.purchase_files import Columns, Contents, Event, open_purchases
-from consumers.table_files import Reading, UnreadableFile
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.file_import.purchase_files import Columns, Contents, Event, open_purchases
+from consumers.file_import.tables import Reading, UnreadableFile
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price"
 NOW_S = 1_800_000_000

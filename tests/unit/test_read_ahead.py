@@ -11,8 +11,8 @@ PURCHASES = 3000
 @pytest.fixture
 def behind(world, monkeypatch):
     """Asked a moment ago, all but up to date, when many purchases come."""
-    monkeypatch.setattr("consumers.read_ahead._MUCH", 500)
-    monkeypatch.setattr("consumers.read_ahead._LITTLE", 300)
+    monkeypatch.setattr("consumers.loop.read_ahead._MUCH", 500)
+    monkeypatch.setattr("consumers.loop.read_ahead._LITTLE", 300)
     world.begin()
     world.worker._asked_at_s = math.inf
     for at in range(PURCHASES):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.events import InvalidRecord, PurchaseDecoder
+from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
 from serving.requests import MAX_REQUEST_BYTES, Body, Request, RequestRules, read_body, salvaged
 
 RULES = RequestRules(default_k=10, max_k=100, decoder=PurchaseDecoder())

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
-from consumers.answering import Reply
-from consumers.dead_letters import DeadLetter
-from consumers.events import PurchaseDecoder
-from consumers.records import Record
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.dead_letters import DeadLetter
+from consumers.kafka.records import Record
+from consumers.loop.answering import Reply
 from model.purchases.changes import Product
 from serving.addresses import ReplyTopics
 from serving.requests import RequestRules

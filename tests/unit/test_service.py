@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from config.errors import ConfigError
 from config.settings import Settings
-from consumers.clients import BrokerUnavailable
+from consumers.kafka.clients import BrokerUnavailable
 from serving.demo import PROPERTIES
 from serving.process import exclusive
 from serving.service import Service, run_service

@@ -8,7 +8,7 @@ from itertools import combinations
 import msgspec
 import pytest
 
-from consumers.events import PurchaseDecoder
+from consumers.decoding.purchases import PurchaseDecoder
 from serving.shop import Shop
 
 END = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

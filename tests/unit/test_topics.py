@@ -4,9 +4,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
-from consumers.clients import BrokerUnavailable
-from consumers.embedded import EmbeddedBroker
-from consumers.topics import TopicNames, Topics, TopicsUnfit
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.embedded_broker import EmbeddedBroker
+from consumers.kafka.topics import TopicNames, Topics, TopicsUnfit
 from tests.unit.worker_world import clients_of
 
 NAMES = TopicNames("purchases", "catalog", "requests", "replies", "models", "dead")

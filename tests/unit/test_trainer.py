@@ -6,14 +6,14 @@ import pytest
 from confluent_kafka import KafkaError
 
 from config.settings import Settings
-from consumers import announcing
-from consumers import trainer as trainer_module
-from consumers.announcements import read_announcement
-from consumers.clients import BrokerUnavailable
-from consumers.dead_letters import read_all
-from consumers.metrics import Metrics
-from consumers.trainer import DATABASE, Trainer, TrainerProcess
-from consumers.training import announcer_of, train_once
+from consumers.ingest.dead_letters import read_all
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.observability.metrics import Metrics
+from consumers.releases import announcer
+from consumers.releases.announcement import read_announcement
+from consumers.training import trainer as trainer_module
+from consumers.training.train_once import announcer_of, train_once
+from consumers.training.trainer import DATABASE, Trainer, TrainerProcess
 from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import customer_of_line
 from model.snapshots.metadata import read_about, versions
@@ -171,12 +171,12 @@ def test_the_newest_of_each_brand_is_announced(settings, shop, broker):
 
 def test_a_model_that_could_not_be_announced_is_announced_later(settings, shop, broker, monkeypatch):
     shop(40)
-    send = announcing.send_announcement
-    monkeypatch.setattr(announcing, "send_announcement", refuse)
+    send = announcer.send_announcement
+    monkeypatch.setattr(announcer, "send_announcement", refuse)
     trainer, heard = turned(settings)
     early = list(announced(settings, broker))
 
-    monkeypatch.setattr(announcing, "send_announcement", send)
+    monkeypatch.setattr(announcer, "send_announcement", send)
     trainer.turn(0.0)
 
     assert (early, set(heard.events)) == ([], {"unannounced"})

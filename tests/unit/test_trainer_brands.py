@@ -3,9 +3,9 @@
 import pytest
 
 from config.settings import Settings
-from consumers.announcements import read_announcement
-from consumers.dead_letters import read_all
-from consumers.trainer import DATABASE, Trainer
+from consumers.ingest.dead_letters import read_all
+from consumers.releases.announcement import read_announcement
+from consumers.training.trainer import DATABASE, Trainer
 from model.purchases.changes import LogRecord, Purchase
 from model.snapshots.metadata import read_about, versions
 from model.store.writer import Store

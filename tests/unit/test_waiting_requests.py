@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumers.records import Record
-from consumers.waiting_requests import WaitingRequests
+from consumers.kafka.records import Record
+from consumers.loop.request_queue import WaitingRequests
 
 NOW_S = 1_000.0
 LATER_MS = 1000 * NOW_S + 500

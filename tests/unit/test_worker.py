@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError
 
-from consumers.clients import BrokerUnavailable
-from consumers.dead_letters import origin_of
-from consumers.embedded import EmbeddedBroker
-from consumers.records import ReadError
+from consumers.ingest.dead_letters import origin_of
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.embedded_broker import EmbeddedBroker
+from consumers.kafka.records import ReadError
 from model.store.schema import StoreUnavailable
 from tests.unit.worker_world import World
 
@@ -121,7 +121,7 @@ def test_requests_wait_until_their_partition_is_restored(world):
 def test_the_end_of_a_partition_opens_its_requests_when_markers_stand_there(world, monkeypatch):
     world.buy("tea")
     # transaction markers take offsets at the end of the log and are never handed out
-    monkeypatch.setattr("consumers.partitions.watermarks", lambda *_: (0, 3))
+    monkeypatch.setattr("consumers.loop.partitions.watermarks", lambda *_: (0, 3))
 
     world.begin()
     world.step_until(lambda: world.partitions.answerable(0) and world.partitions.answerable(1))
@@ -280,7 +280,7 @@ def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
 
 
 def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):
-    monkeypatch.setattr("consumers.worker._CLOSE_S", 0.1)
+    monkeypatch.setattr("consumers.loop.worker._CLOSE_S", 0.1)
     never = threading.Event()
     world.worker.consumer = SimpleNamespace(close=never.wait)
 

@@ -7,14 +7,14 @@ from itertools import count
 
 from confluent_kafka import TopicPartition
 
-from consumers.answering import Reply
-from consumers.clients import KafkaClients
-from consumers.dead_letters import DeadLetters, read_all
-from consumers.embedded import CONSUMER_PROPERTIES
-from consumers.events import PurchaseDecoder
-from consumers.metrics import Metrics
-from consumers.partitions import Partitions
-from consumers.worker import Worker
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.dead_letters import DeadLetters, read_all
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.embedded_broker import CONSUMER_PROPERTIES
+from consumers.loop.answering import Reply
+from consumers.loop.partitions import Partitions
+from consumers.loop.worker import Worker
+from consumers.observability.metrics import Metrics
 from model.store.writer import Store
 
 TOPICS = {"purchases": 2, "requests": 2, "replies": 1, "dead": 1}

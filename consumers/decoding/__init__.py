@@ -1,0 +1,1 @@
+"""From the bytes of a record to a checked value, or to the reason why there is none."""

@@ -1,0 +1,1 @@
+"""Purchases and products out of files, sent to their topics."""

@@ -1,0 +1,145 @@
+"""Sends what a file holds to its topic: every record delivered, or an error that says how far it came.
+
+In: clients of a cluster, a topic that exists, an open file. Out: how much was sent and how fast. The records carry the
+time of the import; when a purchase occurred stands in its value, so that no retention deletes old purchases at once.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from consumers.file_import.product_files import ProductFile
+from consumers.file_import.purchase_files import PurchaseFile
+from consumers.file_import.tables import Progress
+from consumers.kafka.clients import KafkaClients, produce
+
+_CONNECT_S = 10
+_GIVE_UP_MS = 60_000  # librdkafka's own 300 s is long to look at a bar that stands still
+_TIMEOUTS = ("message.timeout.ms", "delivery.timeout.ms")
+_WAIT_S = 0.2
+
+
+class ImportFailed(Exception):
+    """Raised when a record was not delivered; the text says which, why, and how many are on the topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What was sent to the topic; all of it is there."""
+
+    topic: str
+    records: int
+    lines: int  # order lines, or products
+    seconds: float
+
+    @property
+    def lines_per_s(self) -> int:
+        """Lines by the second, to the last delivery."""
+        return round(self.lines / max(self.seconds, 1e-9))
+
+
+def import_purchases(
+    clients: KafkaClients, topic: str, file: PurchaseFile, progress: Progress | None = None
+) -> ImportSummary:
+    """Send every order, in time order. Raises BrokerUnavailable and ImportFailed."""
+    contents = file.contents
+    return _send(clients, topic, file.batches(), (contents.orders, contents.lines), progress)
+
+
+def import_products(
+    clients: KafkaClients, topic: str, file: ProductFile, progress: Progress | None = None
+) -> ImportSummary:
+    """Send every product. Raises BrokerUnavailable and ImportFailed."""
+    return _send(clients, topic, file.batches(), (file.products, file.products), progress)
+
+
+@dataclass(slots=True)
+class _Deliveries:
+    """What became of the records handed to the producer."""
+
+    topic: str
+    total: int
+    delivered: int = 0
+    refused: KafkaError | None = None
+    key: bytes | None = None
+
+    def note(self, error: KafkaError | None, record: Message) -> None:
+        if error is None:
+            self.delivered += 1
+        elif self.refused is None:
+            self.refused, self.key = error, record.key()
+
+    def check(self) -> None:
+        """Raise ImportFailed once a record has been refused."""
+        if self.refused is None:
+            return
+        key = (self.key or b"").decode(errors="replace")
+        remedy = "raise the topic's max.message.bytes" if self._too_large() else "check the broker and the topic"
+        raise ImportFailed(
+            f"{self.topic}: the record of {key!r} was not delivered: {self.refused.str()}. {self.delivered:,} of "
+            f"{self.total:,} records are on the topic; {remedy}, then import again: orders keep their event ids"
+        )
+
+    def _too_large(self) -> bool:
+        return self.refused is not None and self.refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def _send(
+    clients: KafkaClients,
+    topic: str,
+    batches: Iterable[Sequence[tuple[Any, ...]]],
+    sizes: tuple[int, int],
+    progress: Progress | None,
+) -> ImportSummary:
+    records, lines = sizes
+    started = time.perf_counter()
+    producer = _connected(clients, topic)
+    deliveries = _Deliveries(topic, records)
+    try:
+        sent = _send_batches(producer, batches, deliveries, progress)
+        while len(producer):
+            producer.flush(_WAIT_S)
+            deliveries.check()
+            _tell(progress, deliveries)
+        deliveries.check()
+    finally:
+        producer.purge()  # after an error nothing must go out behind its back, nor keep the process
+        producer.flush(_WAIT_S)
+    return ImportSummary(topic, sent, lines, time.perf_counter() - started)
+
+
+def _send_batches(
+    producer: Producer,
+    batches: Iterable[Sequence[tuple[Any, ...]]],
+    deliveries: _Deliveries,
+    progress: Progress | None,
+) -> int:
+    sent = 0
+    for batch in batches:
+        for key, value, *_ in batch:
+            produce(producer, on_delivery=deliveries.note, topic=deliveries.topic, key=key, value=value)
+        sent += len(batch)
+        producer.poll(0)
+        deliveries.check()
+        _tell(progress, deliveries)
+    return sent
+
+
+def _tell(progress: Progress | None, deliveries: _Deliveries) -> None:
+    if progress:
+        progress("sending", min(deliveries.delivered / max(deliveries.total, 1), 1))
+
+
+def _connected(clients: KafkaClients, topic: str) -> Producer:
+    own = {} if any(name in clients.properties for name in _TIMEOUTS) else {"message_timeout_ms": str(_GIVE_UP_MS)}
+    producer = clients.producer(linger_ms="50", **own)
+    try:
+        there = producer.list_topics(timeout=_CONNECT_S).topics
+    except KafkaException as error:
+        raise clients.unavailable(f"importing to {topic}") from error
+    if topic not in there:
+        raise ImportFailed(f"topic {topic} does not exist at {clients.bootstrap_servers}; `alsobought run` creates it")
+    return producer

@@ -1,0 +1,166 @@
+"""Records that can not be used go to the dead-letter topic: as they came, with the reason in Kafka Connect's headers.
+
+A dead letter is delivered before the offset of its record is stored, so that none is lost; a crash in between writes it
+twice, and topic, partition and offset in its headers tell. `replay` sends dead letters back to where they came from.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients, produce
+from consumers.kafka.records import Record
+from consumers.kafka.topic_reader import extents, read_extent
+from consumers.observability.metrics import Metrics
+
+PREFIX = "__connect.errors."
+SIZE_HEADER = PREFIX + "original.bytes"
+TIME_HEADER = PREFIX + "original.timestamp"
+_MESSAGE_CHARACTERS = 500
+_DELIVERY_S = 60
+_ATTEMPTS = 3
+_DIGITS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, and why."""
+
+    record: Record
+    reason: str
+    message: str
+
+
+def headers_of(letter: DeadLetter, stage: str = "VALUE_CONVERTER") -> list[tuple[str, bytes | None]]:
+    """The record's own headers, then ours; ours are all UTF-8 text, as Kafka Connect writes them.
+
+    The record's timestamp is among them, in ms: it is not the dead letter's, which is to be kept for its own 30 days.
+    """
+    record = letter.record
+    ours = {
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "connector.name": "alsobought",
+        "task.id": "0",
+        "stage": stage,
+        "class.name": "consumers.decoding.purchases",
+        "exception.class.name": letter.reason,
+        "exception.message": letter.message[:_MESSAGE_CHARACTERS],
+        "original.timestamp": str(record.timestamp_ms),
+    }
+    kept = own_headers(record)
+    return kept + [(PREFIX + name, value.encode("utf-8", "replace")) for name, value in ours.items()]
+
+
+def own_headers(record: Record) -> list[tuple[str, bytes | None]]:
+    """The headers that a dead letter came with, without those that say why it died."""
+    return [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+
+
+def _reduced(letter: DeadLetter, headers: list[tuple[str, bytes | None]], attempt: int) -> dict[str, Any]:
+    """The record as it is tried: whole, then without its value, then without its key and headers too."""
+    record = letter.record
+    if attempt == 0:
+        return {"key": record.key, "value": record.value, "headers": headers}
+    size = (SIZE_HEADER, str(len(record.value or b"")).encode())
+    if attempt == 1:
+        return {"key": record.key, "value": None, "headers": [*headers, size]}
+    ours = [header for header in headers if header[0].startswith(PREFIX)]
+    return {"key": None, "value": None, "headers": [*ours, size]}
+
+
+class DeadLetters:
+    """Writes dead letters and waits for their delivery."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Send these and return when the broker has them all. Raises `BrokerUnavailable` when it does not take them."""
+        for attempt in range(_ATTEMPTS):
+            failed = self._sent(letters, attempt)
+            for _, error in failed:
+                if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise BrokerUnavailable(f"topic {self._topic} does not take dead letters: {error.str()}")
+            letters = [letter for letter, _ in failed]  # the topic takes less than the one they came from
+            if not letters:
+                return
+        raise BrokerUnavailable(
+            f"topic {self._topic} does not even take the headers of a dead letter; raise its max.message.bytes"
+        )
+
+    def _sent(self, letters: Sequence[DeadLetter], attempt: int) -> list[tuple[DeadLetter, KafkaError]]:
+        """Send them all and wait for every report; returns those that were not taken."""
+        failed: list[tuple[DeadLetter, KafkaError]] = []
+        reported: list[None] = []
+        for letter in letters:
+
+            def delivered(error: KafkaError | None, _: Message, letter: DeadLetter = letter) -> None:
+                reported.append(None)
+                if error is not None:
+                    failed.append((letter, error))
+
+            record = _reduced(letter, headers_of(letter), attempt)
+            try:
+                produce(self._producer, on_delivery=delivered, topic=self._topic, **record)
+            except KafkaException as error:
+                reported.append(None)
+                failed.append((letter, error.args[0]))
+        give_up = time.monotonic() + _DELIVERY_S
+        while len(reported) < len(letters):  # no flush: replies on their way elsewhere need not arrive for this
+            if time.monotonic() >= give_up:
+                raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered in {_DELIVERY_S} s")
+            self._producer.poll(0.05)
+        return failed
+
+
+class LetterBox(Protocol):
+    """Where dead letters go."""
+
+    def deliver(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when they are all kept. Raises `BrokerUnavailable`."""
+        ...
+
+
+def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metrics) -> None:
+    """Deliver these and count them. Raises `BrokerUnavailable`."""
+    if not letters:
+        return
+    dead_letters.deliver(letters)
+    for letter in letters:
+        metrics.dead_letters(letter.record.topic, letter.reason).inc()
+
+
+def read_all(clients: KafkaClients, topic: str) -> Iterator[Record]:
+    """Every dead letter that is on the topic now, partition by partition."""
+    consumer = clients.consumer("alsobought-dead-letters", enable_partition_eof="true")
+    try:
+        for extent in extents(consumer, topic, "dead_letters_topic"):
+            for records in read_extent(consumer, topic, extent):
+                yield from records
+    except KafkaException as error:
+        raise clients.unavailable(f"reading {topic}", consumer) from error
+    finally:
+        consumer.close()
+
+
+def origin_of(record: Record) -> tuple[str, int, int]:
+    """Topic, partition and offset that a dead letter came from; "" and -1 where its headers do not say."""
+    headers = record.header_values()
+    topic = headers.get(PREFIX + "topic", b"").decode("utf-8", "replace")
+    return topic, _number(headers.get(PREFIX + "partition")), _number(headers.get(PREFIX + "offset"))
+
+
+def original_timestamp_ms(record: Record) -> int:
+    """When the record was produced that died; 0 where the headers do not say, which the producer takes for now."""
+    return max(_number(record.header_values().get(TIME_HEADER)), 0)
+
+
+def _number(header: bytes | None) -> int:
+    """The decimal number in a header, -1 where it holds none that fits 64 bits."""
+    return int(header) if header is not None and header.isdigit() and len(header) < _DIGITS else -1

@@ -1,0 +1,82 @@
+"""A batch of purchases records into the store: decoded, the bad ones buried, the rest stored in one transaction.
+
+A dead letter is delivered before the offset of its record is stored; a record that was stored before is neither decoded
+nor buried again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import murmur2
+
+from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
+from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
+from consumers.kafka.records import Record
+from consumers.observability.metrics import Metrics
+from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.writer import Applied, Store
+
+
+class Judge(Protocol):
+    """Compares purchases with what would have been recommended, before they are counted."""
+
+    def judge(self, records: Sequence[LogRecord]) -> None:
+        """Take a quick look at a batch; of the failures only `StoreUnavailable` may come out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What a batch goes through."""
+
+    store: Store
+    decoder: PurchaseDecoder
+    dead_letters: LetterBox
+    partition_count: int
+    metrics: Metrics
+    on_applied: Callable[[Applied], None]
+    judge: Judge | None = None
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Store a batch. Raises `StoreUnavailable` or `BrokerUnavailable`, and then nothing of it is stored."""
+        with self.metrics.stage_seconds("decode").time():
+            changes, letters = self._decoded(records)
+        bury(self.dead_letters, letters, self.metrics)
+        if self.judge is not None:
+            with self.metrics.stage_seconds("judge").time():
+                self.judge.judge(changes)
+        with self.metrics.stage_seconds("ingest").time():
+            applied = self.store.apply(changes)
+        self.on_applied(applied)
+        outcomes = (applied.applied, applied.duplicate, applied.replayed, applied.forgotten, len(letters))
+        for outcome, count in zip(("applied", "duplicate", "replayed", "forgotten", "dead"), outcomes, strict=True):
+            if count:
+                self.metrics.events(outcome).inc(count)
+
+    def _decoded(self, records: Sequence[Record]) -> tuple[list[LogRecord], list[DeadLetter]]:
+        changes: list[LogRecord] = []
+        letters: list[DeadLetter] = []
+        now_s = time.time()
+        misrouted = 0
+        nexts = {partition: self.store.next_offset(partition) for partition in {record.partition for record in records}}
+        for record in records:
+            change: Purchase | Forget | None = None
+            if record.offset >= nexts[record.partition]:  # else stored already, its dead letter too
+                try:
+                    change = self._change(record, now_s)
+                    home = murmur2(record.key or change.profile.encode(), self.partition_count)
+                    misrouted += home != record.partition
+                except InvalidRecord as error:
+                    letters.append(DeadLetter(record, error.reason, str(error)))
+            changes.append(LogRecord(record.partition, record.offset, change))
+        if misrouted:
+            self.metrics.events("misrouted").inc(misrouted)
+        return changes, letters
+
+    def _change(self, record: Record, now_s: float) -> Purchase | Forget:
+        if record.headers_unreadable:
+            raise InvalidRecord("wrong_type", "headers", "headers: the name of one is no UTF-8 text")
+        headers = record.header_values() if record.headers else {}
+        return self.decoder.decode(record.key, record.value, headers, record.timestamp_ms / 1000, now_s)

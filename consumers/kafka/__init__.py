@@ -1,0 +1,1 @@
+"""The Kafka client behind one face: clients, topics, records, deliveries, a broker inside the process."""

@@ -1,0 +1,1 @@
+"""The worker's loop: read, store, answer, commit."""

@@ -1,0 +1,123 @@
+"""The loop's second half: requests are taken up as they are read, and answered a micro-batch at a time.
+
+The offset of a request is committed once it and all before it are answered and their replies delivered, or dropped
+because nobody waits any more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from consumers.ingest.dead_letters import DeadLetter, DeadLetters, bury
+from consumers.kafka.clients import BrokerUnavailable, produce
+from consumers.kafka.records import Record
+from consumers.loop.deliveries import Deliveries
+from consumers.loop.request_queue import WaitingRequests
+from consumers.observability.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A record for a reply topic. `partition` -1 leaves it to the key."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Responder(Protocol):
+    """Answers a batch of requests: a reply or a dead letter each, nothing for one that is too late."""
+
+    def respond(self, records: Sequence[Record]) -> Sequence[Reply | DeadLetter]:
+        """Answer all of them; must not raise for what a request says."""
+        ...
+
+    def deadline_ms(self, record: Record) -> float:
+        """When nobody waits any more, in milliseconds since 1970; infinite when only the whole request says it."""
+        ...
+
+
+@dataclass(slots=True)
+class Answering:
+    """What requests go through; all of it in the loop's thread."""
+
+    responder: Responder
+    producer: Producer
+    dead_letters: DeadLetters
+    metrics: Metrics
+    answerable: Callable[[int], bool]  # whether the whole history of a partition's customers is here
+    batch: int
+    deliveries: Deliveries = field(default_factory=Deliveries)
+    waiting: WaitingRequests = field(init=False)
+    busy: bool = False  # whether more may be ready to be answered at once
+    _failed_replies: int = 0
+
+    def __post_init__(self) -> None:
+        """Count what is dropped."""
+        self.waiting = WaitingRequests(self.metrics.requests_expired.inc)
+
+    def take_up(self, requests: Sequence[Record]) -> None:
+        """They were read, and are to be answered."""
+        for record in requests:
+            self.waiting.add(record, self.responder.deadline_ms(record))
+
+    def turn(self) -> None:
+        """Answer a micro-batch of what waits."""
+        records = self.waiting.take(self.batch, self.answerable)
+        self.busy = len(records) == self.batch
+        if records:
+            self._answer(records)
+
+    def chores(self) -> None:
+        """What there is to do every second."""
+        self.waiting.drop_late()
+        if self.deliveries.failed > self._failed_replies:
+            log.warning("replies_not_delivered", count=self.deliveries.failed - self._failed_replies)
+            self._failed_replies = self.deliveries.failed
+
+    def committable(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> the offset before which everything is answered and delivered, where that is news."""
+        self.deliveries.open.offsets |= self.waiting.next_offsets()
+        return self.deliveries.committable()
+
+    def forget(self, topic: str, partition: int) -> None:
+        """The partition is another worker's: what waits is answered by that one."""
+        self.waiting.forget(topic, partition)
+        self.deliveries.forget(topic, partition)
+
+    def _answer(self, records: Sequence[Record]) -> None:
+        span = self.deliveries.open
+        letters: list[DeadLetter] = []
+        for outgoing in self.responder.respond(records):
+            if isinstance(outgoing, DeadLetter):
+                letters.append(outgoing)
+                continue
+            try:
+                produce(
+                    self.producer,
+                    on_delivery=span.delivered,
+                    topic=outgoing.topic,
+                    partition=outgoing.partition,
+                    key=outgoing.key,
+                    value=outgoing.value,
+                    headers=outgoing.headers,
+                )
+                span.waiting += 1
+            except KafkaException as error:
+                self._refused(outgoing, error)
+        bury(self.dead_letters, letters, self.metrics)
+
+    def _refused(self, reply: Reply, error: KafkaException) -> None:
+        """No such partition, or too large: whoever asked waits in vain, and we say so."""
+        reason = error.args[0]
+        if reason.fatal() or reason.code() == KafkaError._FATAL:
+            raise BrokerUnavailable(f"the Kafka client can send no more: {reason.str()}") from error
+        log.warning("reply_refused", topic=reply.topic, error=reason.str())
+        self.deliveries.failed += 1

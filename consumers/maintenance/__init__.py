@@ -1,0 +1,1 @@
+"""What an operator does to the data now and then: rebuild, account for what was forgotten."""

@@ -1,0 +1,1 @@
+"""When a model is learnt, and the process that learns it."""

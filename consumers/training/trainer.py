@@ -1,0 +1,303 @@
+"""The trainer: a process of its own that reads the worker's SQLite file, learns, writes a snapshot and announces it.
+
+`Trainer` is what that process does, `TrainerProcess` the worker's hold on it: started by spawn, niced, restarted when
+it dies, ended with its parent. The two talk over a pipe, one way: what happened, for logs and metrics.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import structlog
+from confluent_kafka import Producer
+
+from config.settings import Settings
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcer import announcement_of, on_disk, once
+from consumers.training.brand_schedule import BrandTrainings, rules_of
+from consumers.training.schedule import Due
+from consumers.training.train_once import DATABASE, announcer_of, is_put_off, train_once
+from model.embeddings.parameters import TooLittleData
+from model.snapshots.metadata import About, SnapshotRefused
+from model.store.reader import Watermark, read_contents, read_watermark
+from model.store.schema import StoreUnavailable
+from model.training.brand_counts import count_brands
+
+__all__ = ["DATABASE", "Trainer", "TrainerProcess", "announcement_of", "train_once"]
+
+log = structlog.get_logger(__name__)
+_CHECK_S = 1.0
+_PROGRESS_S = 0.2
+_RESTART_S = 5.0
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+class Trainer:
+    """Learns when it is due. Runs in a process of its own."""
+
+    def __init__(self, settings: Settings, tell: Tell, producer: Producer | None = None) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._database = settings.data_dir / DATABASE
+        self._announcer = announcer_of(settings, producer)
+        self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
+        self._tell_refused = once(self._refused)
+        self._behind = True  # the folder may hold what is not announced yet
+        newest = {brand: abouts[0] for brand, abouts in on_disk(settings.models_folder, self._tell_refused).items()}
+        self._go_on_from(newest.get(""))
+        self._brands = BrandTrainings(rules_of(settings), newest)
+        self._uncounted = self._due.has_model  # before the first model an import may be going on
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Check every second, for ever."""
+        while not stopping():
+            self.turn(time.monotonic())
+            time.sleep(_CHECK_S)
+
+    def turn(self, now_s: float) -> None:
+        """Announce what has not been announced yet, and learn what is due. `now_s` is monotonic.
+
+        One brand in a turn: so neither do many brands hold up the model of every brand, nor it them.
+        """
+        if self._behind:
+            self._catch_up()
+        mark = self._watermark()
+        if mark is None:
+            return
+        if self._due.check(mark.events, now_s):
+            self._learn_of_every_brand(mark, now_s)
+        if self._uncounted:
+            self._count_brands()
+        brand = self._brands.next()
+        if brand is not None:
+            about = self._learn_guarded(brand)
+            self._brands.attempted(brand, time.monotonic(), has_model=about is not None)
+
+    def _watermark(self) -> Watermark | None:
+        try:
+            return read_watermark(self._database)
+        except StoreUnavailable:  # the worker has not made it yet, or says itself what is wrong with it
+            return None
+
+    def _go_on_from(self, newest: About | None) -> None:
+        if newest is not None:
+            mark = self._watermark()
+            same = mark is not None and mark.database_id == newest.database_id
+            self._due.attempted(newest.events if same else 0, time.monotonic(), has_model=True)
+
+    def _catch_up(self) -> None:
+        """Announce what has earned it; what was decided by hand meanwhile stays."""
+        try:
+            self._announcer.catch_up(self._tell_refused)
+        except BrokerUnavailable as error:
+            self._tell("unannounced", {"message": str(error)})  # the next turn tries again
+        else:
+            self._behind = False
+
+    def _learn_of_every_brand(self, mark: Watermark, now_s: float) -> None:
+        before = self._due.learnt_events
+        self._due.attempted(mark.events, now_s, has_model=False)
+        about = self._learn_guarded(None, lambda: self._due.failed(before, now_s))
+        if about is not None:
+            self._due.attempted(about.events, time.monotonic(), has_model=True)
+        self._uncounted = True
+
+    def _count_brands(self) -> None:
+        if self._brands.wanted:
+            try:
+                contents = read_contents(self._database)
+            except StoreUnavailable:  # as above: the next turn tries again
+                return
+            counts = count_brands(contents.histories, contents.products)
+            self._brands.counted(counts, contents.watermark.database_id, time.monotonic())
+        self._uncounted = False
+
+    def _learn_guarded(self, brand_id: str | None, on_failure: Callable[[], None] = lambda: None) -> About | None:
+        about = self._attempt(brand_id, on_failure)
+        if about is not None and is_put_off(self._settings, about):
+            about = self._attempt(brand_id, on_failure) or about
+        return about
+
+    def _attempt(self, brand_id: str | None, on_failure: Callable[[], None]) -> About | None:
+        started = time.monotonic()
+        about: About | None = None
+        try:
+            about = self._learn(brand_id)
+        except TooLittleData as little:
+            self._tell("too_little_data", {"brand": brand_id, "message": str(little)})
+        except BrokerUnavailable as error:  # only the announcement needs Kafka: the snapshot is there
+            self._behind = True
+            self._tell("unannounced", {"message": str(error)})
+        except Exception as error:  # noqa: BLE001 - a process that dies would start over at once, and for ever
+            on_failure()
+            self._tell("failed", {"message": str(error), "error": type(error).__name__})
+        else:
+            self._tell("trained", _told(about) | {"seconds": round(time.monotonic() - started, 2)})
+        finally:
+            self._tell("progress", {"what": "", "done": 0.0})
+        return about
+
+    def _learn(self, brand_id: str | None) -> About:
+        told_at_s = 0.0
+
+        def progress(what: str, done: float) -> None:
+            nonlocal told_at_s
+            if time.monotonic() - told_at_s >= _PROGRESS_S or done >= 1:
+                told_at_s = time.monotonic()
+                self._tell("progress", {"what": what, "done": max(done, 0.01)})
+
+        progress("reading", 0.01)
+        return train_once(
+            self._settings,
+            brand_id=brand_id,
+            at_once=True,
+            announcer=self._announcer,
+            progress=progress,
+            on_refused=self._tell_refused,
+        )
+
+    def _refused(self, version: str, refused: SnapshotRefused) -> None:
+        self._tell("refused", {"version": version, "reason": refused.reason, "message": str(refused)})
+
+
+def _told(about: About) -> dict[str, Any]:
+    return {
+        "version": about.version,
+        "brand": about.brand_id,
+        "kind": about.kind,
+        "reason": about.reason,
+        "customers": about.customers,
+        "lines": about.lines,
+        "products": about.vocabulary,
+        "learning_s": round(about.seconds, 2),
+        "verdict": about.judgement.verdict,
+        "outcome": about.judgement.outcome,
+        "why": about.judgement.why,
+        "candidate_ndcg": about.judgement.candidate_ndcg,
+        "serving_ndcg": about.judgement.serving_ndcg,
+        "popular_ndcg": about.judgement.popular_ndcg,
+    }
+
+
+def _main(settings: Settings, pipe: Connection, prepare: Callable[[], None]) -> None:
+    """The process's entry."""
+    prepare()
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group: the parent ends us in its turn
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(settings.trainer_niceness)
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    Trainer(settings, lambda event, about: pipe.send((event, about))).run(lambda: False)
+
+
+def _end_with_parent(pipe: Connection) -> None:
+    """Nothing is ever sent this way: reading ends when the parent does, however it ended."""
+    try:
+        pipe.recv()
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(slots=True)
+class TrainerProcess:
+    """The worker's hold on the trainer; one turn after each batch of the loop."""
+
+    settings: Settings
+    metrics: Metrics
+    prepare: Callable[[], None] = _nothing  # what the process does first, such as setting up its logs; it is pickled
+    _process: Any = None
+    _pipe: Connection | None = None
+    _restart_at_s: float | None = None
+    _context: Any = field(default_factory=lambda: multiprocessing.get_context("spawn"))
+
+    def start(self) -> None:
+        """Start the process."""
+        ours, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=_main, args=(self.settings, theirs, self.prepare), name="trainer", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+        log.info("trainer_started", pid=self._process.pid, niceness=self.settings.trainer_niceness)
+
+    def turn(self) -> None:
+        """Report what the process told, and start it again some seconds after it died."""
+        if self._restart_at_s is not None:
+            if time.monotonic() >= self._restart_at_s:
+                self._restart_at_s = None
+                self.start()
+            return
+        assert self._pipe is not None, "start comes first"
+        alive = True
+        try:
+            while self._pipe.poll(0):
+                self._heard(*self._pipe.recv())
+        except (EOFError, OSError):
+            alive = False
+        if not alive:
+            self._died(self._pipe)
+
+    def _died(self, pipe: Connection) -> None:
+        self._process.join(1)
+        self.metrics.trainer_restarts.inc()
+        self.metrics.training_progress.set(0)
+        action = f"starting it again in {_RESTART_S:.0f} s"
+        log.error("trainer_died", exit_code=self._process.exitcode, action=action)
+        pipe.close()
+        self._restart_at_s = time.monotonic() + _RESTART_S
+
+    def _heard(self, event: str, about: dict[str, Any]) -> None:
+        if event == "progress":
+            self.metrics.training_progress.set(about["done"])
+        elif event == "refused":
+            log.error("model_damaged", **about)
+        elif event == "unannounced":
+            log.warning("model_not_announced", **about, action="trying again")
+        else:
+            self.metrics.trainings(event).inc()
+            self._report(event, about)
+
+    def _report(self, event: str, about: dict[str, Any]) -> None:
+        if event == "trained":
+            self.metrics.training_seconds(about["kind"]).observe(about["seconds"])
+            self._count_verdict(about)
+            log.info("model_trained", **about)
+            if about["verdict"] == "refused":
+                log.warning("candidate_refused", version=about["version"], why=about["why"])
+        elif event == "too_little_data":
+            log.info("too_little_data_to_learn", **about)
+        else:
+            log.error("training_failed", **about)
+
+    def _count_verdict(self, about: dict[str, Any]) -> None:
+        self.metrics.gate_verdicts(about["outcome"]).inc()
+        if about.get("brand"):
+            return
+        for contender in ("candidate", "serving", "popular"):
+            ndcg = about[f"{contender}_ndcg"]
+            if ndcg is not None:
+                self.metrics.gate_ndcg(contender).set(ndcg)
+            elif about["verdict"] != "unjudged":
+                self.metrics.gate_ndcg.forget(contender)
+
+    def stop(self) -> None:
+        """End the process; a training that runs is dropped, its half-written snapshot is never seen."""
+        if self._pipe is not None:
+            self._pipe.close()  # it ends itself when nobody is at the other end
+        if self._process is not None:
+            self._process.join(1)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join(3)
