@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from config.descriptions import PROPERTIES, explain, flag_of, show_value
 from config.errors import ConfigError
-from config.explanation import PROPERTIES, explain, flag_of, show_value
 from config.kafka_properties import parse_properties, shown_property
 from config.settings import ENVIRONMENT_PREFIX, Settings
 

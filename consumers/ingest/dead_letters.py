@@ -23,6 +23,7 @@ _MESSAGE_CHARACTERS = 500
 _DELIVERY_S = 60
 _ATTEMPTS = 3
 _DIGITS = 19
+_DECODER = "consumers.events"  # what a dead letter calls the part that refused it; whatever the code is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def headers_of(letter: DeadLetter, stage: str = "VALUE_CONVERTER") -> list[tuple
         "connector.name": "alsobought",
         "task.id": "0",
         "stage": stage,
-        "class.name": "consumers.decoding.purchases",
+        "class.name": _DECODER,
         "exception.class.name": letter.reason,
         "exception.message": letter.message[:_MESSAGE_CHARACTERS],
         "original.timestamp": str(record.timestamp_ms),

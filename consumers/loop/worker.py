@@ -3,7 +3,7 @@
 Purchases and their offsets are stored in one transaction; a bad record becomes a dead letter, delivered before its
 offset is stored. A turn stores before it answers, so a purchase read before a request is in its answer, unless so many
 are caught up on that they take several turns: then answers come first. Commits to Kafka follow and only feed lag tools,
-but for requests: these are committed once their replies are delivered (`answering.py`).
+but for requests: these are committed once their replies are delivered (`consumers.loop.answering`).
 """
 
 import math

@@ -26,7 +26,7 @@ from consumers.kafka.clients import KafkaClients
 from consumers.training.trainer import DATABASE, train_once
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import open_to_read
-from serving.logs import set_up_logging
+from serving.runtime.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_ingest import PARTITIONS, TOPIC, fill
 from tests.benchmarks.echo import Echo

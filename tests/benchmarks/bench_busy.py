@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from consumers.kafka.clients import KafkaClients
-from serving.logs import set_up_logging
+from serving.runtime.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_answers import TOPICS, teach
 from tests.benchmarks.generated import Shop

@@ -16,7 +16,7 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from consumers.kafka.clients import KafkaClients
-from serving.logs import set_up_logging
+from serving.runtime.logs import set_up_logging
 from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_answers import ECHO, TOPICS, trials
 from tests.benchmarks.setting import Figures, introduce, java_broker, scratch

@@ -22,8 +22,8 @@ from consumers.kafka.clients import KafkaClients
 from consumers.training.trainer import DATABASE
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import StoreUnavailable
-from serving.client import Client
-from serving.logs import set_up_logging
+from serving.client.client import Client
+from serving.runtime.logs import set_up_logging
 from tests.benchmarks.bench_answers import TOPICS
 from tests.benchmarks.setting import ROOT, introduce, java_broker, number, real_data, scratch, table, until
 from tests.kafka.background import Background

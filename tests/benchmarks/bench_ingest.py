@@ -28,8 +28,8 @@ from consumers.kafka.records import sorted_out
 from consumers.loop.worker import Worker
 from model.store.plan import Plan
 from model.store.writer import Applied, Store
-from serving.logs import set_up_logging
-from serving.service import Service
+from serving.runtime.logs import set_up_logging
+from serving.runtime.service import Service
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, java_broker, number, scratch, table
 
@@ -38,7 +38,7 @@ BARE, DECODED, FULL = "bare consume", "consume and decode", "full ingest"
 _TIMEOUT_S = 600
 _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("polling", Worker, "_read"),
-    ("to records", consumers.worker, "sorted_out"),
+    ("to records", consumers.loop.worker, "sorted_out"),
     ("decoding", Ingest, "_decoded"),
     ("planning", Plan, "__init__"),
     ("writing", Store, "_write"),

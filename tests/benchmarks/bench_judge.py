@@ -18,11 +18,11 @@ from model.purchases.changes import LogRecord
 from model.signals.demand import Demand
 from model.store.reader import read_contents
 from model.store.writer import Store
-from serving.accuracy import Allowance
-from serving.judge import LiveJudge
-from serving.live_model import open_model, tie
-from serving.live_models import LiveModels
-from serving.recommender import Recommender
+from serving.accuracy.progressive_validation import LiveJudge
+from serving.accuracy.sampling import Allowance
+from serving.live_models.live_model import open_model, tie
+from serving.live_models.live_models import LiveModels
+from serving.recommendation.recommender import Recommender
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, number, scratch
 

@@ -13,7 +13,7 @@ from model.embeddings import item2vec
 from model.embeddings.parameters import TrainingParameters
 from model.index.item_index import SimilarItems
 from model.purchases.histories import Histories
-from serving.shop import Shop
+from serving.demo.shop import Shop
 
 
 def histories_of(shop: Shop) -> tuple[Histories, list[str]]:

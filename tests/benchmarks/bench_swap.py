@@ -31,11 +31,11 @@ from model.snapshots.writer import write_snapshot
 from model.store.reader import read_contents, read_histories
 from model.store.writer import Store
 from model.training.packaging import Learnt, drafted
-from serving.live_models import LiveModels
-from serving.logs import set_up_logging
-from serving.process import seldom_collecting
-from serving.recommender import Recommender
-from serving.requests import Request
+from serving.live_models.live_models import LiveModels
+from serving.live_models.memory import seldom_collecting
+from serving.protocol.request_body import Request
+from serving.recommendation.recommender import Recommender
+from serving.runtime.logs import set_up_logging
 from tests.benchmarks.large_catalogue import DIMENSION, LargeCatalogue, learn_base
 from tests.benchmarks.setting import introduce, number, scratch, table
 

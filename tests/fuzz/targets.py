@@ -19,11 +19,11 @@ from consumers.ingest.purchases import Ingest
 from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import UnreadableAnnouncement, read_announcement
-from serving import commands_dead_letters
-from serving.addresses import ReplyTopics
-from serving.http import Probes, start_http
-from serving.requests import RequestRules
-from serving.responder import KafkaResponder, Ownership
+from serving.cli import dead_letters
+from serving.http_api.server import Probes, start_http
+from serving.kafka_api.reply_addresses import ReplyTopics
+from serving.kafka_api.responder import KafkaResponder, Ownership
+from serving.protocol.request_body import RequestRules
 from tests.fuzz.odd_records import odd_record, odd_request
 from tests.unit.small_shop import SOURCE, open_shop
 
@@ -100,8 +100,8 @@ class Targets:
     def replay(self, data: bytes) -> None:
         """What `dead-letters list` and `replay` make of a record that is no letter of ours."""
         letter = odd_record(data, "dead")
-        json.dumps(commands_dead_letters._about(letter))
-        commands_dead_letters._first_origin(letter).encode()
+        json.dumps(dead_letters._about(letter))
+        dead_letters._first_origin(letter).encode()
         assert 0 <= original_timestamp_ms(letter) < 10**19
 
     def http(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from tests.kafka.shop_client import ShopClient
 
 # It looks every 15 s whether the topic is still the same one: too long to wait for here.
 _OFTEN = "import consumers.loop.worker; consumers.loop.worker._TOPIC_CHECK_S = 1"
-LOOKS_OFTEN = ["-c", f"{_OFTEN}; from serving.command_line import main; main()"]
+LOOKS_OFTEN = ["-c", f"{_OFTEN}; from serving.cli.main import main; main()"]
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 

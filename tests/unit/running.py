@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from config.settings import Settings
 from consumers.kafka.clients import KafkaClients, produce
 from consumers.kafka.embedded_broker import EmbeddedBroker
-from serving.assembly import topic_names
-from serving.command_line import alsobought
-from serving.demo import PROPERTIES
-from serving.demo_service import RunningService, running_service
+from serving.cli.main import alsobought
+from serving.demo.service import RunningService, running_service
+from serving.demo.show import PROPERTIES
+from serving.runtime.assembly import topic_names
 
 PARTITIONS = 2
 

@@ -21,10 +21,10 @@ from model.signals.demand import Demand
 from model.snapshots.reader import manifest_digest, read_about, versions
 from model.store.reader import read_contents
 from model.store.writer import Store
-from serving.answers import Answer
-from serving.live_models import LiveModels
-from serving.recommender import Recommender
-from serving.requests import Request
+from serving.live_models.live_models import LiveModels
+from serving.protocol.request_body import Request
+from serving.recommendation.answer import Answer
+from serving.recommendation.recommender import Recommender
 
 TEA = ("tea", "teapot", "cup", "sugar", "honey", "kettle")
 CAMPING = ("tent", "stove", "lamp", "mat", "rope", "axe")

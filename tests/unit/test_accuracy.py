@@ -5,7 +5,7 @@ import math
 import pytest
 
 from model.purchases.changes import Forget, LogRecord, Purchase
-from serving.accuracy import Allowance, LastJudged, candidates, reciprocal_rank
+from serving.accuracy.sampling import Allowance, LastJudged, candidates, reciprocal_rank
 
 
 def bought(profile, product, offset, partition=0):

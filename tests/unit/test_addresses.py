@@ -3,7 +3,7 @@
 import pytest
 
 from config.settings import matches_topic
-from serving.addresses import NEST_DISPOSED, AddressRefused, ReplyTopics
+from serving.kafka_api.reply_addresses import NEST_DISPOSED, AddressRefused, ReplyTopics
 
 UUID_BYTES = bytes.fromhex("ff00c3a92b7e48d1b3f0aa55fe01c280")  # no UTF-8, as nearly all of Spring's
 PARTITIONS = {"replies": 6, "shop.replies": 12, "shop.empty": 0, "pattern.reply": 3}

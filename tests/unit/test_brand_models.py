@@ -6,8 +6,8 @@ import time
 import pytest
 
 from consumers.observability.brand_labels import BrandLabels
-from serving import live_models
-from serving.live_model import open_model
+from serving.live_models import live_models
+from serving.live_models.live_model import open_model
 from tests.unit.small_shop import BRANDED, learn
 
 

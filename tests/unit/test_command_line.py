@@ -10,11 +10,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from config.descriptions import flag_of
 from config.errors import ConfigError
-from config.explanation import flag_of
 from config.settings import Settings
-from serving.command_line import COMMANDS, LazyGroup, alsobought
-from serving.command_options import COMMON, command, settings_options
+from serving.cli.main import COMMANDS, LazyGroup, alsobought
+from serving.cli.options import COMMON, command, settings_options
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,7 +93,7 @@ def test_hidden_commands_are_not_listed():
 
 def test_the_list_of_commands_is_shown_without_importing_any():
     loaded = loaded_modules(
-        "from serving.command_line import alsobought\nalsobought.main(['--help'], standalone_mode=False)"
+        "from serving.cli.main import alsobought\nalsobought.main(['--help'], standalone_mode=False)"
     )
 
     heavy = {"gensim", "faiss", "numpy", "confluent_kafka", "pydantic", "prometheus_client", "structlog", "rich"}
@@ -102,7 +102,7 @@ def test_the_list_of_commands_is_shown_without_importing_any():
 
 def test_config_is_shown_without_learning_or_kafka():
     loaded = loaded_modules(
-        "from serving.command_line import alsobought\nalsobought.main(['config'], standalone_mode=False)"
+        "from serving.cli.main import alsobought\nalsobought.main(['config'], standalone_mode=False)"
     )
 
     assert "pydantic" in loaded
@@ -235,11 +235,11 @@ def test_config_prints_plain_lines_without_a_terminal_and_masks_secrets(monkeypa
 
 
 def test_config_prints_a_table_on_a_terminal(monkeypatch, capsys):
-    from serving import commands_config  # noqa: PLC0415
+    from serving.cli import config  # noqa: PLC0415
 
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    commands_config.config.main(["--window", "5"], standalone_mode=False)
+    config.config.main(["--window", "5"], standalone_mode=False)
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["setting", "value", "from"]

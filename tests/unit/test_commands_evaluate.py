@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from consumers.file_import.file_histories import numbered
 from consumers.file_import.purchase_files import open_purchases
-from serving.command_line import alsobought
+from serving.cli.main import alsobought
 from tests.unit.shop_histories import shop_histories, write_csv
 
 SMALL = ["--days", "20", "--windows", "1", "--validation", "1", "--seeds", "1", "--vector-size", "16", "--epochs", "5"]

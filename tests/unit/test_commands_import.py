@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, TopicPartition
 
 from consumers.kafka.embedded_broker import EmbeddedBroker
-from serving.command_line import alsobought
+from serving.cli.main import alsobought
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price\n"
 ORDERS = HEADER + "ada,1,tea,2026-01-02,2,4.5\nada,1,jam,2026-01-02,1,3\nben,2,tea,2026-01-03,1,4.5\n"

@@ -9,8 +9,8 @@ from config.settings import Settings
 from consumers.kafka.clients import KafkaClients, produce
 from consumers.training.train_once import train_once
 from model.store.reader import read_contents
-from serving.demo import PROPERTIES
-from serving.process import exclusive
+from serving.demo.show import PROPERTIES
+from serving.live_models.memory import exclusive
 from tests.unit.learnt import GROUPS
 from tests.unit.running import environment, new_broker, ran, running, send, until
 

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from config.loading import load_settings
-from serving.command_line import alsobought
-from serving.progress_display import ProgressDisplay
+from serving.cli.main import alsobought
+from serving.reports.progress import ProgressDisplay
 from tests.unit.shop_histories import shop_histories, write_csv
 
 SMALL = ["--days", "20", "--validation", "1", "--seeds", "1", "--vector-size", "8", "--epochs", "3"]

@@ -55,7 +55,7 @@ def test_the_headers_are_kafka_connects_in_utf_8():
         f"{PREFIX}connector.name": b"alsobought",
         f"{PREFIX}task.id": b"0",
         f"{PREFIX}stage": b"VALUE_CONVERTER",
-        f"{PREFIX}class.name": b"consumers.decoding.purchases",
+        f"{PREFIX}class.name": b"consumers.events",
         f"{PREFIX}exception.class.name": b"not_json",
         f"{PREFIX}exception.message": b"the value is no JSON",
         f"{PREFIX}original.timestamp": b"1700000000123",

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from serving.demo_screen import Offer, Screen
+from serving.demo.screen import Offer, Screen
 
 TEAPOT = Offer("Glass teapot", 0.913, "item2vec", ("Earl Grey tea",))
 BOWL = Offer("Sugar bowl", 0.85, "item2vec", ("Earl Grey tea", "Milk jug"))

@@ -5,11 +5,11 @@ from subprocess import run
 
 import pytest
 
-from config.explanation import default_value
+from config.descriptions import default_value
 from config.settings import Settings, TopicSettings
 from consumers.observability.metrics import Metrics
-from serving.command_line import COMMANDS
-from serving.documentation import metrics_page, settings_page
+from serving.cli.main import COMMANDS
+from serving.reports.docs_pages import metrics_page, settings_page
 
 ROOT = Path(__file__).parents[2]
 TOPICS = [name for name in TopicSettings.model_fields if name.endswith("_topic")]

@@ -9,7 +9,7 @@ from consumers.kafka.clients import KafkaClients, produce
 from consumers.kafka.records import Record
 from consumers.maintenance.forgotten import Trace
 from consumers.training.train_once import train_once
-from serving.demo import PROPERTIES
+from serving.demo.show import PROPERTIES
 from tests.unit.learnt import GROUPS
 from tests.unit.running import environment, new_broker, ran, send
 from tests.unit.test_commands_rebuild import LEARNING, order

@@ -12,8 +12,8 @@ import pytest
 
 from config.errors import ConfigError
 from consumers.observability.metrics import Metrics
-from serving.http import HttpUnavailable, Probes, start_http
-from serving.http_access import NOBODY_ASKED, Access
+from serving.http_api.access import NOBODY_ASKED, Access
+from serving.http_api.server import HttpUnavailable, Probes, start_http
 
 VERSIONS = [{"version": "v2-20261123T100000Z", "products": 3}, {"version": "v1-20261122T100000Z", "products": 2}]
 WELL = Probes(heartbeat_age_s=lambda: 0.25, not_ready_because=list, model_versions=lambda: VERSIONS)

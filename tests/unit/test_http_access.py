@@ -9,8 +9,8 @@ import pytest
 
 from config.errors import ConfigError
 from consumers.observability.metrics import Metrics
-from serving.http import start_http
-from serving.http_access import Access, HttpNeedsToken
+from serving.http_api.access import Access, HttpNeedsToken
+from serving.http_api.server import start_http
 from tests.unit.test_http import WELL
 
 TOKEN = "a token of the shop, für Tests"

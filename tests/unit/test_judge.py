@@ -5,8 +5,8 @@ import pytest
 from consumers.observability.brand_labels import BrandLabels
 from model.purchases.changes import LogRecord
 from model.store.schema import StoreUnavailable
-from serving.accuracy import Allowance
-from serving.judge import LiveJudge
+from serving.accuracy.progressive_validation import LiveJudge
+from serving.accuracy.sampling import Allowance
 from tests.unit.small_shop import CAMPING, NOW_S, TEA, purchase
 
 LEARNT = 460  # purchases that the small shop's model has learnt from

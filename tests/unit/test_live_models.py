@@ -17,8 +17,8 @@ from model.signals.demand import Demand
 from model.snapshots.metadata import file_names
 from model.snapshots.product_columns import Products, columns_of
 from model.snapshots.reader import SnapshotRefused, version_number
-from serving import live_model, live_models
-from serving.live_model import open_model, tie
+from serving.live_models import live_model, live_models
+from serving.live_models.live_model import open_model, tie
 from tests.unit.small_shop import (
     NOW_S,
     SmallShop,

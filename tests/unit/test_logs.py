@@ -8,8 +8,8 @@ import warnings
 import pytest
 import structlog
 
-from serving.logs import set_up_logging
-from serving.redaction import one_line, redacted, redacted_text
+from serving.runtime.logs import set_up_logging
+from serving.runtime.redaction import one_line, redacted, redacted_text
 
 
 class Terminal(io.StringIO):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from config.errors import ConfigError
-from serving.process import announced_in, exclusive, seldom_collecting, stop_signal
+from serving.live_models.memory import announced_in, exclusive, seldom_collecting, stop_signal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -60,7 +60,7 @@ def test_what_nohup_ignores_stays_ignored():
 HOLDER = """
 import sys
 from pathlib import Path
-from serving.process import exclusive
+from serving.live_models.memory import exclusive
 with exclusive(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()

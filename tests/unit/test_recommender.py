@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from model.purchases.changes import Product
-from serving.requests import Request
+from serving.protocol.request_body import Request
 from tests.unit.small_shop import BRANDED, CAMPING, DAY_S, NOW_S, TEA, SmallShop, announcement, learn
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
-from serving.requests import MAX_REQUEST_BYTES, Body, Request, RequestRules, read_body, salvaged
+from serving.protocol.request_body import MAX_REQUEST_BYTES, Body, Request, RequestRules, read_body, salvaged
 
 RULES = RequestRules(default_k=10, max_k=100, decoder=PurchaseDecoder())
 PHONES = RequestRules(default_k=10, max_k=100, decoder=PurchaseDecoder(b"a secret of the shop"))

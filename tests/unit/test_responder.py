@@ -13,9 +13,9 @@ from consumers.ingest.dead_letters import DeadLetter
 from consumers.kafka.records import Record
 from consumers.loop.answering import Reply
 from model.purchases.changes import Product
-from serving.addresses import ReplyTopics
-from serving.requests import RequestRules
-from serving.responder import KafkaResponder, Ownership
+from serving.kafka_api.reply_addresses import ReplyTopics
+from serving.kafka_api.responder import KafkaResponder, Ownership
+from serving.protocol.request_body import RequestRules
 from tests.unit.small_shop import SmallShop
 
 NOW_MS = 1_700_000_100_000

@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from config.errors import ConfigError
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
-from serving.demo import PROPERTIES
-from serving.process import exclusive
-from serving.service import Service, run_service
+from serving.demo.show import PROPERTIES
+from serving.live_models.memory import exclusive
+from serving.runtime.service import Service, run_service
 from tests.unit.running import new_broker, running, send, still_running
 
 STOP_S = 5

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from config.descriptions import allowed_values
 from config.errors import ConfigError
-from config.explanation import allowed_values
 from config.kafka_properties import mask_properties, parse_properties
 from config.loading import load_settings, shown_settings
 from config.settings import SECTIONS, Settings, matches_topic

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from consumers.decoding.purchases import PurchaseDecoder
-from serving.shop import Shop
+from serving.demo.shop import Shop
 
 END = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

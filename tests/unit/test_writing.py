@@ -6,7 +6,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.loading import load_settings
-from config.writing import check_writable, put_into, read_text, write
+from config.toml_file import check_writable, put_into, read_text, write
 
 SHOP = """\
 # our shop

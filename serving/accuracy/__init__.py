@@ -1,0 +1,1 @@
+"""How good the live answers are, measured on purchases before they count."""

@@ -1,0 +1,1 @@
+"""`alsobought demo`: a made-up shop around the real service."""

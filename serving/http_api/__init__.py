@@ -1,0 +1,1 @@
+"""HTTP beside the loop: metrics, health, readiness, versions."""

@@ -1,0 +1,1 @@
+"""Requests that come as Kafka records, and where their replies go."""

@@ -1,0 +1,276 @@
+"""The models that answer, one for each brand that has its own, and the announced ones on their way in.
+
+A snapshot is opened and checked in a thread of its own; the loop then takes the finished model by one assignment, so no
+request waits. One that is refused is said and counted, and the model that answers stays. The last announcement counts,
+also when it names an older version: a worker that starts later reads only that one.
+"""
+
+import gc
+import math
+import threading
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from consumers.observability.brand_labels import OTHER
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.reader import SnapshotRefused, version_number
+from model.store.schema import StoreUnavailable
+from model.store.writer import Store
+from serving.live_models.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
+from serving.live_models.memory import give_back_memory
+
+log = structlog.get_logger(__name__)
+_TYING_S = 0.002  # of a turn, for a model on its way in
+_NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A model on its way in."""
+
+    brand: str
+    announcement: Announcement
+
+
+@dataclass(slots=True)
+class _Tying:
+    """A model that was opened and is being tied to the store."""
+
+    opening: _Opening
+    folder: Path
+    steps: Generator[None, None, LiveModel]
+    began_s: float = field(default_factory=time.perf_counter)
+    changed_meanwhile: list[int] = field(default_factory=list)  # products of which the catalogue has new words
+
+
+@dataclass(slots=True)
+class LiveModels:
+    """The models that answer, by brand ("" = every brand). All of it runs in the loop's thread, but for opening."""
+
+    models: Path
+    store: Store
+    demand: Demand
+    metrics: Metrics
+    buyers: RecentBuyers = field(default_factory=RecentBuyers)
+    live: dict[str, LiveModel] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)  # version -> why
+    outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
+    _measured: set[str] = field(default_factory=set)  # brand labels with metrics of their own
+    _wanted: dict[str, Announcement] = field(default_factory=dict)
+    _opening: list[_Opening] = field(default_factory=list)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _tying: "_Tying | None" = None
+    _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
+
+    def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
+        """The brand's own model, else the one of every brand, else None.
+
+        One that knows none of the product numbers in `known` stands back for one that does: a brand's own model knows
+        nothing of what its customers buy elsewhere.
+        """
+        models = self.asked(brand_id)
+        if known is not None and len(models) > 1:
+            knowing = [model for model in models if len(model.rows_of(known))]
+            models = knowing or models
+        return models[0] if models else None
+
+    def asked(self, brand_id: str | None) -> list[LiveModel]:
+        """The models that may answer for a brand, its own first; none where recent popularity does as well."""
+        if brand_id in self.outsold:
+            return []
+        names = [brand_id, ""] if brand_id else [""]
+        return [self.live[name] for name in names if name in self.live]
+
+    def why_none(self, brand_id: str | None) -> str:
+        """Why no model answers for this brand, in the word that replies use."""
+        return "model_refused" if self.outsold & {brand_id or "", ""} else "no_model"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody waits for a first model; that of every brand answers until a brand's own is there."""
+        return "" in self.live or all(opening.brand in self.live for opening in list(self._opening))
+
+    @property
+    def opening(self) -> int:
+        """How many models are on their way in."""
+        return len(self._opening)
+
+    def announced(self, brand: str, announcement: Announcement | None) -> None:
+        """The models topic names another model for a brand; None takes the model away.
+
+        Recent popularity answers for the brand, too, when that is announced to be the better answer.
+        """
+        if announcement is None or announcement.serves == "popular":
+            self._withdraw(brand)
+            self.outsold.discard(brand)
+            if announcement is not None:
+                self.outsold.add(brand)
+                log.warning("popularity_answers", brand=brand or None, refused=announcement.newest)
+            return
+        opening = _Opening(brand, announcement)
+        current = self.live.get(brand)
+        wanted_already = self._wanted.get(brand) == announcement and opening in self._opening
+        self._wanted[brand] = announcement
+        if wanted_already or (current is not None and current.version == announcement.version):
+            return
+        self._opening.append(opening)
+        threading.Thread(target=self._open, args=(opening,), name="open-model", daemon=True).start()
+
+    def turn(self) -> None:
+        """Take what was opened, and bring the models up to date with what sold and who bought."""
+        end_s = time.perf_counter() + _TYING_S
+        while self._begin_tying() and self._tie_further() and time.perf_counter() < end_s:
+            pass
+        for model in self.live.values():
+            model.follow(self.demand)
+            model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
+
+    def catalogue_changed(self, numbers: Sequence[int]) -> None:
+        """The catalogue has new words for these products: some may be withdrawn, or back."""
+        if self._tying is not None:
+            self._tying.changed_meanwhile += numbers
+        for model in self.live.values():
+            self._withdraw_products(model, numbers)
+
+    def _withdraw_products(self, model: LiveModel, numbers: Sequence[int]) -> None:
+        known = self.store.products()
+        for withdrawn in (False, True):
+            chosen = np.array([number for number in numbers if known[number].withdrawn is withdrawn], np.int64)
+            model.withdraw(self.demand, chosen, withdrawn=withdrawn)
+
+    # -- in a thread of its own
+
+    def _open(self, opening: _Opening) -> None:
+        announcement = opening.announcement
+        found: OpenedModel | SnapshotRefused
+        try:
+            with self._one_at_a_time:  # a start with many brands is to leave the loop its share of the processor
+                found = open_model(self.models, announcement.uri, announcement.sha256)
+            if found.snapshot.metadata.version != announcement.version:
+                found = SnapshotRefused("bad_version", f"{found.snapshot.folder} does not hold {announcement.version}")
+        except SnapshotRefused as refused:
+            found = refused
+        except Exception as error:  # noqa: BLE001 - a model must never take the worker down
+            found = SnapshotRefused("unreadable", f"{announcement.uri[:80]}: {error!r}")
+        self._opened.put((opening, found))
+
+    # -- in the loop's thread
+
+    def _begin_tying(self) -> bool:
+        """See that a model is being tied; False when none is on its way in."""
+        while self._tying is None:
+            try:
+                opening, found = self._opened.get_nowait()
+            except Empty:
+                return False
+            if isinstance(found, OpenedModel):
+                self._tying = _Tying(opening, found.snapshot.folder, tie_in_steps(found, self.store, self.demand))
+            else:
+                self._refuse(opening, found)
+                self._opening.remove(opening)
+        return True
+
+    def _tie_further(self) -> bool:
+        """One step; a large model takes many turns, between which requests are answered."""
+        tying = self._tying
+        assert tying is not None, "begun before"
+        refused = None
+        try:
+            if self._wanted.get(tying.opening.brand) == tying.opening.announcement:  # else another was announced since
+                next(tying.steps)
+                return True
+        except StopIteration as tied:
+            self._withdraw_products(tied.value, tying.changed_meanwhile)
+            self._take(tying.opening.brand, tied.value, time.perf_counter() - tying.began_s)
+        except SnapshotRefused as error:
+            refused = error
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model must never take the worker down
+            refused = SnapshotRefused("unreadable", f"{tying.folder}: {error!r}")
+        if refused is not None:
+            self._refuse(tying.opening, refused)
+        self._opening.remove(tying.opening)
+        self._tying = None
+        return True
+
+    def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
+        before = [self.live[brand]] if brand in self.live else []
+        self.live[brand] = model
+        self.outsold.discard(brand)
+        self.refused.pop(model.version, None)
+        self._measure()
+        threading.Thread(target=_let_go, args=(before,), name="let-go", daemon=True).start()
+        gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
+        log.info(
+            "model_swapped",
+            version=model.version,
+            kind=model.snapshot.metadata.kind,
+            brand=brand or None,
+            products=len(model.numbers),
+            swap_ms=round(1000 * seconds, 1),
+        )
+
+    def _refuse(self, opening: _Opening, refused: SnapshotRefused) -> None:
+        version, serving = opening.announcement.version, self.live.get(opening.brand)
+        self.refused[version] = str(refused)
+        self.metrics.model_refused(refused.reason).inc()
+        log.error(
+            "model_refused",
+            version=version,
+            reason=refused.reason,
+            message=str(refused),
+            serving=serving.version if serving else None,
+        )
+
+    def _withdraw(self, brand: str) -> None:
+        self._wanted.pop(brand, None)
+        gone = self.live.pop(brand, None)
+        if gone is not None:
+            log.warning("model_withdrawn", version=gone.version, brand=brand or None)
+            self._measure()
+
+    def _measure_brands(self) -> None:
+        """Those brands that have a label of their own; what is said of several together would mean nothing."""
+        metrics, own = self.metrics, {brand: model for brand, model in self.live.items() if brand}
+        metrics.brand_models.set(len(own))
+        labelled = {metrics.brand_label(brand): model for brand, model in own.items()}
+        labelled.pop(OTHER, None)
+        for label in self._measured - labelled.keys():
+            for gauge in (metrics.brand_model_version, metrics.brand_model_made, metrics.brand_model_products):
+                gauge.forget(label)
+        for label, model in labelled.items():
+            metrics.brand_model_version(label).set(version_number(model.version))
+            metrics.brand_model_made(label).set(model.snapshot.metadata.created_at_s)
+            metrics.brand_model_products(label).set(len(model.numbers))
+        self._measured = set(labelled)
+
+    def _measure(self) -> None:
+        """The metrics speak of the model of every brand (where there is none, of any), and of each brand's own."""
+        self._measure_brands()
+        model = self.live.get("") or next(iter(self.live.values()), None)
+        if model is None:
+            self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)
+            return
+        made_at_s = model.snapshot.metadata.created_at_s
+        number, products = version_number(model.version), len(model.numbers)
+        self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
+        self.metrics.index_recall("customers").set(model.snapshot.index.form.recall)
+        self.metrics.index_recall("products").set(model.similar.form.recall)
+        self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
+
+
+def _let_go(before: list[LiveModel]) -> None:
+    """Free the model that answered until now: the memory of a large one takes 10 ms to give back."""
+    before.clear()
+    give_back_memory()

@@ -1,0 +1,1 @@
+"""The wire forms of requests and replies, the same over every transport."""

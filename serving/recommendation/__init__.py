@@ -1,0 +1,1 @@
+"""From a request to recommendations, whichever way it came."""

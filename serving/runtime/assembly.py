@@ -1,0 +1,241 @@
+"""How the worker is put together: which part is handed to which.
+
+In: the settings, and what was opened already (Kafka, the topics, the store). Out: the worker, and the parts that say
+whether it is ready.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import chain
+
+import structlog
+from confluent_kafka import KafkaException, murmur2
+
+from config.settings import Settings, matches_topic
+from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.dead_letters import DeadLetters
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topics import TopicNames, Topics
+from consumers.loop.global_topics import Broadcasts
+from consumers.loop.partitions import Partitions
+from consumers.loop.worker import Worker
+from consumers.observability.metrics import Metrics
+from consumers.releases.announcement import Announcement
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.store.reader import read_histories
+from model.store.writer import Applied, Store
+from serving.accuracy.progressive_validation import LiveJudge
+from serving.accuracy.sampling import Allowance
+from serving.kafka_api.reply_addresses import ReplyTopics
+from serving.kafka_api.responder import KafkaResponder, Ownership
+from serving.live_models.live_models import LiveModels
+from serving.protocol.request_body import RequestRules
+from serving.recommendation.recommender import Recommender
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What everything else is built on."""
+
+    settings: Settings
+    metrics: Metrics
+    clients: KafkaClients
+    topics: Topics
+    cluster: str
+    partition_count: int  # of purchases and of requests
+    store: Store
+    demand: Demand
+    buyers: RecentBuyers
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests are answered here."""
+        return self.settings.role != "trainer"
+
+    @property
+    def group(self) -> str:
+        """The consumer group: a trainer that is alone reads every partition under its own."""
+        return self.settings.group_id if self.serves else f"{self.settings.group_id}-trainer"
+
+    def use_topic(self) -> None:
+        """Answer and learn from the topic of purchases that is there now, and count what it sold."""
+        name = self.topics.names.purchases
+        set_aside = self.store.use_topic(self.cluster, name, self.topics.topic_id(name))
+        if set_aside:
+            log.warning(
+                "purchases_of_another_topic_set_aside",
+                records=set_aside,
+                topic=name,
+                cluster=self.cluster,
+                action="this topic is read from where it was left, or from its start; the others stay in the file",
+            )
+        self.demand.forget()
+        histories = read_histories(self.store.path)
+        self.demand.add(histories.products, histories.times)
+        self.buyers.load(histories)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The worker, and what it works with."""
+
+    partitions: Partitions
+    broadcasts: Broadcasts
+    models: LiveModels
+    worker: Worker
+
+
+def assemble(base: Base) -> Parts:
+    """Build the worker. Raises `BrokerUnavailable`."""
+    producer = base.clients.producer()
+    dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
+    partitions = _partitions(base)
+    models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
+    recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
+    broadcasts = _broadcasts(base, dead_letters, models, recommender)
+    worker = Worker(
+        consumer=base.clients.consumer(
+            base.group,
+            on_commit_failed=base.metrics.commit_failures.inc,
+            **group_properties(base.settings),
+            enable_partition_eof="true",
+        ),
+        producer=producer,
+        store=base.store,
+        decoder=decoder_of(base.settings),
+        dead_letters=dead_letters,
+        partitions=partitions,
+        partition_count=base.partition_count,
+        metrics=base.metrics,
+        responder=_responder(base, partitions, recommender) if base.serves else None,
+        listeners=[broadcasts, models, *([recommender] if base.serves else [])],
+        on_applied=lambda applied: _sold(base, applied),
+        check_topics=base.topics.check_again,
+        judge=_judge(base, partitions, models, recommender),
+        ingest_batch=base.settings.ingest_batch_records,
+        request_batch=base.settings.request_batch_records,
+    )
+    return Parts(partitions, broadcasts, models, worker)
+
+
+def _partitions(base: Base) -> Partitions:
+    names = base.topics.names
+    return Partitions(
+        store=base.store,
+        metrics=base.metrics,
+        cluster_id=base.cluster,
+        purchases=names.purchases,
+        requests=names.requests if base.serves else None,
+        topic_id=lambda: base.topics.topic_id(names.purchases),
+        incremental=base.settings.group_protocol == "consumer",
+        on_new_topic=base.use_topic,
+    )
+
+
+def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> Broadcasts:
+    def announced(brand: str, announcement: Announcement | None) -> None:
+        if base.serves:
+            models.announced(brand, announcement)
+
+    def listed(numbers: Sequence[int]) -> None:
+        recommender.catalogue_changed(numbers)
+        models.catalogue_changed(numbers)
+
+    names = base.topics.names
+    broadcasts = Broadcasts(
+        consumer=base.clients.consumer(f"{base.group}-broadcasts", enable_partition_eof="true"),
+        store=base.store,
+        dead_letters=dead_letters,
+        metrics=base.metrics,
+        cluster_id=base.cluster,
+        catalog=names.catalog,
+        models=names.models,
+        on_announced=announced,
+        on_catalogue=listed,
+    )
+    try:
+        broadcasts.start()
+    except KafkaException as error:
+        raise base.clients.unavailable("reading the catalogue and the models") from error
+    return broadcasts
+
+
+def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> KafkaResponder:
+    settings, topics, store = base.settings, base.topics, base.store
+    return KafkaResponder(
+        recommender=recommender,
+        rules=RequestRules(settings.default_k, settings.max_k, decoder_of(settings)),
+        addresses=ReplyTopics(
+            default=topics.names.replies,
+            allowed=lambda topic: any(matches_topic(allowed, topic) for allowed in settings.allowed_reply_topics),
+            partitions_of=topics.partitions_of_reply_topic,
+        ),
+        ownership=Ownership(
+            home=lambda key: murmur2(key, base.partition_count),
+            answerable=partitions.answerable,
+            next_offset=lambda partition: (
+                store.next_offset(partition) if (topics.names.purchases, partition) in partitions.owned else 0
+            ),
+        ),
+        metrics=base.metrics,
+        products=store.products(),
+        price=store.price_of,
+        max_age_ms=settings.request_max_age_ms,
+        error_header=settings.error_header,
+    )
+
+
+def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: Recommender) -> LiveJudge | None:
+    """What compares answers with purchases, where requests are answered and it is not turned off."""
+    settings = base.settings
+    if not base.serves or not settings.accuracy_sample_per_s:
+        return None
+    return LiveJudge(
+        store=base.store,
+        models=models,
+        answer=lambda requests: recommender.answer(requests, nullcontext),
+        metrics=base.metrics,
+        is_news=partitions.is_news,
+        k=settings.default_k,
+        allowance=Allowance(settings.accuracy_sample_per_s),
+        window=settings.accuracy_window_purchases,
+    )
+
+
+def _sold(base: Base, applied: Applied) -> None:
+    if len(applied.products):
+        base.demand.add(applied.products, applied.times)
+    base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
+
+
+def topic_names(settings: Settings) -> TopicNames:
+    """The topic names in force."""
+    return TopicNames(
+        purchases=settings.purchases_topic,
+        catalog=settings.catalog_topic,
+        requests=settings.requests_topic,
+        replies=settings.replies_topic,
+        models=settings.models_topic,
+        dead_letters=settings.dead_letters_topic,
+    )
+
+
+def decoder_of(settings: Settings) -> PurchaseDecoder:
+    """The decoder of purchases in force."""
+    key = settings.phone_hash_key
+    return PurchaseDecoder(None if key is None else key.get_secret_value().encode(), settings.max_future_s)
+
+
+def group_properties(settings: Settings) -> dict[str, str]:
+    """How the group shares partitions: purchases and requests of one number always to the same worker."""
+    if settings.group_protocol == "consumer":
+        own = {"group_protocol": "consumer", "group_remote_assignor": "range"}
+    else:
+        own = {"partition_assignment_strategy": "range"}
+    if settings.group_instance_id is not None:
+        own["group_instance_id"] = settings.group_instance_id
+    return own

@@ -1,0 +1,200 @@
+"""`alsobought run`: opens Kafka and the store, runs worker, trainer and HTTP, and takes them down again in order."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from config.settings import Settings
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.topics import Topics
+from consumers.loop.worker import Worker
+from consumers.observability.metrics import Metrics
+from consumers.training.trainer import DATABASE, TrainerProcess
+from model.signals.demand import Demand
+from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.reader import SnapshotRefused, read_about, versions
+from model.store.writer import Store
+from serving.http_api.access import Access
+from serving.http_api.server import HttpServer, Probes, start_http
+from serving.live_models.live_models import LiveModels
+from serving.live_models.memory import announced_in, exclusive, seldom_collecting, stop_signal
+from serving.runtime.assembly import Base, Parts, assemble, topic_names
+from serving.runtime.logs import set_up_logging
+
+log = structlog.get_logger(__name__)
+_BROKER_WAIT_S = 60.0
+_BROKER_TRY_S = 2.0  # also how long a stop may have to wait
+
+
+def run_service(settings: Settings, *, broker_wait_s: float = _BROKER_WAIT_S) -> None:
+    """Run until SIGTERM or SIGINT. Raises what keeps it from starting or going on, each with its remedy."""
+    with stop_signal() as stopping, ExitStack() as stack:
+        stack.enter_context(exclusive(settings.data_dir))
+        service = Service(settings)
+        stack.enter_context(service.http())
+        service.open(stack, stopping, broker_wait_s)
+        if not stopping():
+            service.run(stopping)
+        log.info("stopping")
+    log.info("stopped")
+
+
+@dataclass(slots=True)
+class Service:
+    """One running process: what it is made of, as far as it has been built."""
+
+    settings: Settings
+    metrics: Metrics = field(init=False)
+    waiting_for: str = "Kafka"
+    parts: Parts | None = None
+
+    def __post_init__(self) -> None:
+        """Make the metrics, which HTTP shows from the first moment on."""
+        self.metrics = Metrics(self.settings.metrics_brands)
+
+    @property
+    def worker(self) -> Worker | None:
+        """The loop, once it is built."""
+        return None if self.parts is None else self.parts.worker
+
+    # -- HTTP
+
+    @contextmanager
+    def http(self) -> Iterator[HttpServer]:
+        """Serve metrics and health from now on; the address is left in run.json."""
+        settings = self.settings
+        probes = Probes(self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions)
+        token = settings.http_token
+        access = Access(None if token is None else token.get_secret_value(), settings.http_open)
+        server = start_http(settings.http_host, settings.http_port, self.metrics.registry, probes, access)
+        try:
+            with announced_in(settings.data_dir, server.url):
+                log.info("http_listening", url=server.url)
+                yield server
+        finally:
+            server.close()
+
+    def not_ready_because(self) -> list[str]:
+        """Why requests are not yet answered as they should be; empty when they are. Called by HTTP's threads."""
+        if self.waiting_for or self.parts is None:
+            return [f"waiting for {self.waiting_for}"]
+        reasons = []
+        if not self.parts.partitions.assigned:
+            reasons.append("no partitions were assigned yet")
+        elif restoring := list(self.parts.partitions.restoring):
+            reasons.append(f"restoring partitions {sorted(restoring)}")
+        if not self.parts.broadcasts.caught_up:
+            reasons.append("reading which models were announced")
+        if not self.parts.models.settled:
+            reasons.append("opening a model")
+        return reasons
+
+    def model_versions(self) -> list[dict[str, Any]]:
+        """What is in the models folder, newest first, and which of it answers."""
+        return list_versions(self.settings.models_folder, self.parts.models if self.parts else None)
+
+    # -- from start to end
+
+    def open(self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S) -> None:
+        """Build everything that needs Kafka and the store, as far as `stopping` lets it."""
+        settings = self.settings
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        topics = Topics(clients, topic_names(settings))
+        cluster = self._reach(topics, stopping, broker_wait_s)
+        if cluster is None:
+            return
+        counts = topics.ensure(
+            create=settings.create_topics,
+            partitions=settings.partitions,
+            replication_factor=settings.replication_factor,
+        )
+        self.waiting_for = "the store"
+        store = self._store()
+        stack.callback(store.close)
+        demand = Demand(settings.trend_days)
+        base = Base(
+            settings,
+            self.metrics,
+            clients,
+            topics,
+            cluster,
+            topics.check_pair(counts),
+            store,
+            demand,
+            RecentBuyers(),
+        )
+        base.use_topic()
+        self.parts = parts = assemble(base)
+        stack.callback(parts.broadcasts.consumer.close)
+        if settings.role != "worker":
+            self._start_trainer(stack, parts)
+        self.waiting_for = ""
+
+    def _reach(self, topics: Topics, stopping: Callable[[], bool], wait_s: float) -> str | None:
+        """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable` after `wait_s`."""
+        give_up = time.monotonic() + wait_s
+        while not stopping():
+            self.metrics.heartbeat.beat()
+            try:
+                return topics.cluster_id(_BROKER_TRY_S)
+            except BrokerUnavailable as error:
+                if time.monotonic() >= give_up:
+                    raise
+                log.warning("waiting_for_kafka", message=str(error))
+        return None
+
+    def _store(self) -> Store:
+        settings = self.settings
+        return Store(
+            settings.data_dir / DATABASE,
+            fold_every_events=settings.fold_every_events,
+            dedupe_window_events=settings.dedupe_window_events,
+        )
+
+    def _start_trainer(self, stack: ExitStack, parts: Parts) -> None:
+        trainer = TrainerProcess(
+            self.settings,
+            self.metrics,
+            partial(set_up_logging, self.settings.log_format, self.settings.log_level),
+        )
+        stack.callback(trainer.stop)
+        trainer.start()
+        parts.worker.listeners = [*parts.worker.listeners, trainer]
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Work until asked to stop."""
+        assert self.parts is not None, "open comes first"
+        log.info("running", role=self.settings.role, group=self.settings.group_id, data_dir=str(self.settings.data_dir))
+
+        def leaving() -> bool:
+            leaves = stopping()
+            if leaves:
+                self.waiting_for = "the end: stopping"
+            return leaves
+
+        with seldom_collecting():
+            self.parts.worker.run(leaving)
+
+
+def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[str, Any]]:
+    """The versions in the folder as plain values, newest first; `state` says which of them answers here."""
+    listed = []
+    serving = {model.version for model in list(models.live.values())} if models is not None else set()
+    refused = dict(models.refused) if models is not None else {}
+    for version in versions(folder):
+        try:
+            row = msgspec.to_builtins(read_about(folder, version))
+        except SnapshotRefused as error:
+            row = {"version": version, "problem": str(error)}
+        row["state"] = "serving" if version in serving else "refused" if version in refused else "kept"
+        if version in refused:
+            row["problem"] = refused[version]
+        listed.append(row)
+    return listed
