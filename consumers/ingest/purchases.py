@@ -16,7 +16,8 @@ from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from model.purchases.changes import Forget, LogRecord, Purchase
-from model.store.writer import Applied, Store
+from model.store.plan import Applied
+from model.store.writer import Store
 
 
 class Judge(Protocol):

@@ -25,7 +25,8 @@ from consumers.loop.answering import Answering, Responder
 from consumers.loop.partitions import Partitions
 from consumers.loop.read_ahead import ReadAhead
 from consumers.observability.metrics import Metrics
-from model.store.writer import Applied, Store
+from model.store.plan import Applied
+from model.store.writer import Store
 
 log = structlog.get_logger(__name__)
 _POLL_S = 0.1

@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.observability.metrics import Metrics
-from consumers.releases.announcer import announcement_of, on_disk, once
+from consumers.releases.announcer import on_disk, once
 from consumers.training.brand_schedule import BrandTrainings, rules_of
 from consumers.training.schedule import Due
 from consumers.training.train_once import DATABASE, announcer_of, is_put_off, train_once
@@ -29,8 +29,6 @@ from model.snapshots.metadata import About, SnapshotRefused
 from model.store.reader import Watermark, read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from model.training.brand_counts import count_brands
-
-__all__ = ["DATABASE", "Trainer", "TrainerProcess", "announcement_of", "train_once"]
 
 log = structlog.get_logger(__name__)
 _CHECK_S = 1.0

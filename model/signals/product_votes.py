@@ -1,6 +1,6 @@
 """Votes of products for products: who bought this goes on to buy that, as a sparse table of the strongest votes.
 
-The table is learnt by `model.signals.ease`; reading and using it needs no SciPy. Products that are bought too seldom to vote share
+The table is learnt by `ease`; reading and using it needs no SciPy. Products that are bought too seldom to vote share
 one row without votes, so a large catalogue costs 4 bytes a product.
 """
 

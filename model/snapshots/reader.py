@@ -18,27 +18,13 @@ from model.signals.product_votes import ProductVotes
 from model.snapshots.metadata import (
     FORMAT,
     MANIFEST,
-    About,
     Metadata,
     SelfTest,
     SnapshotRefused,
     file_names,
-    read_about,
     version_number,
-    versions,
 )
 from model.snapshots.product_columns import Products
-
-__all__ = [
-    "About",
-    "Metadata",
-    "Snapshot",
-    "SnapshotRefused",
-    "open_snapshot",
-    "read_about",
-    "version_number",
-    "versions",
-]
 
 _SELF_TESTS = 5
 _SELF_TEST_ANSWERS = 10

@@ -30,8 +30,6 @@ from model.store.plan import Applied, Known, Log, Plan
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 from model.store.write_buffer import Tail
 
-__all__ = ["Applied", "Log", "Store"]
-
 _CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT value FROM json_each(?))"
 # the log is looked at here: SQLite would look for each customer in each log
 _HISTORIES = (

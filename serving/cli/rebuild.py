@@ -10,7 +10,7 @@ from config.settings import Settings
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.topics import Topics
 from consumers.maintenance.rebuild import Rebuilt, put_in_place, rebuild, remove
-from consumers.training.trainer import DATABASE
+from consumers.training.train_once import DATABASE
 from model.store.digest import State, check_soundness, read_state
 from model.store.schema import StoreUnavailable
 from serving.cli.options import command, settings_options

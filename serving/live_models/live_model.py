@@ -19,8 +19,9 @@ from model.ranking.reranking import Evidence
 from model.signals.demand import Demand
 from model.signals.neighbours import Encoder, Neighbours, take_up
 from model.signals.recent_buyers import RecentBuyers
+from model.snapshots.metadata import SnapshotRefused
 from model.snapshots.product_columns import Products
-from model.snapshots.reader import Snapshot, SnapshotRefused, open_snapshot
+from model.snapshots.reader import Snapshot, open_snapshot
 from model.store.writer import Store
 
 _TIED_TOGETHER = 512  # rows: some 1 ms

@@ -23,7 +23,7 @@ from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.snapshots.reader import SnapshotRefused, version_number
+from model.snapshots.metadata import SnapshotRefused, version_number
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
 from serving.live_models.live_model import LiveModel, OpenedModel, open_model, tie_in_steps

@@ -24,8 +24,9 @@ from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
+from model.store.plan import Applied
 from model.store.reader import read_histories
-from model.store.writer import Applied, Store
+from model.store.writer import Store
 from serving.accuracy.progressive_validation import LiveJudge
 from serving.accuracy.sampling import Allowance
 from serving.kafka_api.reply_addresses import ReplyTopics

@@ -16,10 +16,11 @@ from consumers.kafka.clients import BrokerUnavailable, KafkaClients
 from consumers.kafka.topics import Topics
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
-from consumers.training.trainer import DATABASE, TrainerProcess
+from consumers.training.train_once import DATABASE
+from consumers.training.trainer import TrainerProcess
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.snapshots.reader import SnapshotRefused, read_about, versions
+from model.snapshots.metadata import SnapshotRefused, read_about, versions
 from model.store.writer import Store
 from serving.http_api.access import Access
 from serving.http_api.server import HttpServer, Probes, start_http

@@ -23,7 +23,7 @@ from config.settings import Settings
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.file_import.sender import import_purchases
 from consumers.kafka.clients import KafkaClients
-from consumers.training.trainer import DATABASE, train_once
+from consumers.training.train_once import DATABASE, train_once
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import open_to_read
 from serving.runtime.logs import set_up_logging

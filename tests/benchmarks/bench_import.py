@@ -19,7 +19,7 @@ import duckdb
 import psutil
 
 from consumers.kafka.clients import KafkaClients
-from consumers.training.trainer import DATABASE
+from consumers.training.train_once import DATABASE
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from serving.client.client import Client

@@ -26,8 +26,8 @@ from consumers.ingest.purchases import Ingest
 from consumers.kafka.clients import KafkaClients, drain
 from consumers.kafka.records import sorted_out
 from consumers.loop.worker import Worker
-from model.store.plan import Plan
-from model.store.writer import Applied, Store
+from model.store.plan import Applied, Plan
+from model.store.writer import Store
 from serving.runtime.logs import set_up_logging
 from serving.runtime.service import Service
 from tests.benchmarks.generated import Shop

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumers.training.trainer import DATABASE
+from consumers.training.train_once import DATABASE
 from tests.kafka.brokers import Broker
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,12 @@ from random import Random
 from config.settings import Settings
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
-from consumers.training.trainer import announcement_of, train_once
+from consumers.releases.announcer import announcement_of
+from consumers.training.train_once import train_once
 from model.purchases.changes import LogRecord, Product, Purchase
 from model.signals.demand import Demand
-from model.snapshots.reader import manifest_digest, read_about, versions
+from model.snapshots.metadata import read_about, versions
+from model.snapshots.reader import manifest_digest
 from model.store.reader import read_contents
 from model.store.writer import Store
 from serving.live_models.live_models import LiveModels

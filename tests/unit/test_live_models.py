@@ -14,9 +14,8 @@ from structlog.testing import capture_logs
 
 from model.purchases.changes import LogRecord, Product
 from model.signals.demand import Demand
-from model.snapshots.metadata import file_names
+from model.snapshots.metadata import SnapshotRefused, file_names, version_number
 from model.snapshots.product_columns import Products, columns_of
-from model.snapshots.reader import SnapshotRefused, version_number
 from serving.live_models import live_model, live_models
 from serving.live_models.live_model import open_model, tie
 from tests.unit.small_shop import (

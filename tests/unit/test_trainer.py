@@ -12,8 +12,8 @@ from consumers.observability.metrics import Metrics
 from consumers.releases import announcer
 from consumers.releases.announcement import read_announcement
 from consumers.training import trainer as trainer_module
-from consumers.training.train_once import announcer_of, train_once
-from consumers.training.trainer import DATABASE, Trainer, TrainerProcess
+from consumers.training.train_once import DATABASE, announcer_of, train_once
+from consumers.training.trainer import Trainer, TrainerProcess
 from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import customer_of_line
 from model.snapshots.metadata import read_about, versions

@@ -5,7 +5,8 @@ import pytest
 from config.settings import Settings
 from consumers.ingest.dead_letters import read_all
 from consumers.releases.announcement import read_announcement
-from consumers.training.trainer import DATABASE, Trainer
+from consumers.training.train_once import DATABASE
+from consumers.training.trainer import Trainer
 from model.purchases.changes import LogRecord, Purchase
 from model.snapshots.metadata import read_about, versions
 from model.store.writer import Store
