@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from consumers.decoding.fields import MAX_ID_CHARACTERS
 from model.purchases.changes import Purchase
 
-MAX_ID_CHARACTERS = 256
 MAX_ITEMS = 10_000
 MAX_PRICE = 1e12  # what a float32 and a reader can still make sense of
 _NAN = float("nan")

@@ -11,30 +11,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import msgspec
 
-from consumers.decoding.plain_purchases import MAX_ID_CHARACTERS, MAX_ITEMS, MAX_PRICE, plain_purchase
+from consumers.decoding.fields import MAX_ID_CHARACTERS, InvalidRecord, checked_id, parsed, text
+from consumers.decoding.plain_purchases import MAX_ITEMS, MAX_PRICE, plain_purchase
 from model.purchases.changes import Forget, Purchase
 
-T = TypeVar("T")
-
 MAX_EVENT_BYTES = 1_048_576
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 _PHONE = re.compile(r"(?:\+|00)?[0-9]{6,15}")
 _PHONE_NOISE = re.compile(r"[\s()./-]")
 _HEADERS_THAT_COUNT = frozenset({"content-type", "ce_id", "x-brand-id"})
-_MISSING = re.compile(r"missing required field `(\w+)`")
-
-
-class InvalidRecord(Exception):
-    """A record that can not be used: `reason` is one word for counters, `field` what to look at."""
-
-    def __init__(self, reason: str, field: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.field = field
 
 
 _NOTHING = msgspec.Raw(b"null")
@@ -217,43 +206,3 @@ def _lines(items: list[_Item] | None) -> tuple[tuple[str, ...], tuple[float, ...
         else:
             raise InvalidRecord("out_of_range", f"items[{at}].price", f"items[{at}].price is not between 0 and 1e12")
     return tuple(lines), tuple(lines.values())
-
-
-def parsed(decoder: "msgspec.json.Decoder[T]", value: bytes | msgspec.Raw, within: str = "") -> T:
-    """Decode, or say what is wrong and where; `within` names what the value stands in. Raises `InvalidRecord`."""
-    try:
-        return decoder.decode(value)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `")
-        path = where.removesuffix("`").removeprefix("$").removeprefix(".")
-        missing = _MISSING.search(message)
-        field = ".".join(part for part in (within, path, missing[1] if missing else "") if part) or "value"
-        if missing:
-            raise InvalidRecord("missing_field", field, f"{field} is missing") from None
-        reason = "out_of_range" if "out of range" in message else "wrong_type"
-        raise InvalidRecord(reason, field, f"{field}: {message[:1].lower()}{message[1:]}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRecord("not_json", within or "value", f"the value is no JSON: {str(error)[:200]}") from None
-
-
-def text(value: bytes | None, field: str) -> str | None:
-    """A header or key as text. Raises `InvalidRecord` when it is no UTF-8."""
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidRecord("wrong_type", field, f"{field} is no UTF-8 text") from None
-
-
-def checked_id(value: str | None, field: str) -> str:
-    """An id of 1 to 256 characters without control characters. Raises `InvalidRecord`."""
-    if not value:
-        raise InvalidRecord("missing_field", field, f"{field} is missing or empty")
-    if len(value) > MAX_ID_CHARACTERS:
-        raise InvalidRecord(
-            "out_of_range", field, f"{field} has {len(value)} characters, {MAX_ID_CHARACTERS} are taken"
-        )
-    if not value.isprintable() and _CONTROL.search(value):
-        raise InvalidRecord("out_of_range", field, f"{field} has a control character in it")
-    return value

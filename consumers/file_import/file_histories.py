@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from consumers.file_import.purchase_files import PurchaseFile
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.purchases.histories import Histories
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import duckdb
 import msgspec
 
-from consumers.decoding.plain_purchases import MAX_ID_CHARACTERS
+from consumers.decoding.fields import MAX_ID_CHARACTERS
 from consumers.file_import.rejected_rows import LeftOut, rows_left_out, unfit_id
 from consumers.file_import.tables import Progress, Reading, TableFile, literal, open_table, run, scratch
 

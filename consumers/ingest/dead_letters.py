@@ -5,15 +5,14 @@ twice, and topic, partition and offset in its headers tell. `replay` sends dead 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients, produce
+from consumers.kafka.clients import BrokerUnavailable, produce
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import extents, read_extent
 from consumers.observability.metrics import Metrics
 
 PREFIX = "__connect.errors."
@@ -135,19 +134,6 @@ def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metric
     dead_letters.deliver(letters)
     for letter in letters:
         metrics.dead_letters(letter.record.topic, letter.reason).inc()
-
-
-def read_all(clients: KafkaClients, topic: str) -> Iterator[Record]:
-    """Every dead letter that is on the topic now, partition by partition."""
-    consumer = clients.consumer("alsobought-dead-letters", enable_partition_eof="true")
-    try:
-        for extent in extents(consumer, topic, "dead_letters_topic"):
-            for records in read_extent(consumer, topic, extent):
-                yield from records
-    except KafkaException as error:
-        raise clients.unavailable(f"reading {topic}", consumer) from error
-    finally:
-        consumer.close()
 
 
 def origin_of(record: Record) -> tuple[str, int, int]:

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from confluent_kafka import murmur2
 
-from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
+from consumers.decoding.fields import InvalidRecord
+from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics

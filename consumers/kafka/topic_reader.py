@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from consumers.kafka.clients import BrokerUnavailable, drain, watermarks
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients, drain, watermarks
 from consumers.kafka.records import Record, sorted_out
 
 _AT_ONCE = 500
@@ -54,3 +54,16 @@ def read_extent(
         if records:
             deadline = time.monotonic() + _PATIENCE_S
     raise BrokerUnavailable(f"reading {topic}[{partition}]: nothing came for {_PATIENCE_S} s")
+
+
+def read_all(clients: KafkaClients, topic: str) -> Iterator[Record]:
+    """Every dead letter that is on the topic now, partition by partition."""
+    consumer = clients.consumer("alsobought-dead-letters", enable_partition_eof="true")
+    try:
+        for extent in extents(consumer, topic, "dead_letters_topic"):
+            for records in read_extent(consumer, topic, extent):
+                yield from records
+    except KafkaException as error:
+        raise clients.unavailable(f"reading {topic}", consumer) from error
+    finally:
+        consumer.close()

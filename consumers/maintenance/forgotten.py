@@ -11,11 +11,12 @@ from typing import Literal
 
 from confluent_kafka import KafkaException
 
-from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
+from consumers.decoding.fields import InvalidRecord
+from consumers.decoding.purchases import PurchaseDecoder
 from consumers.kafka.records import Record
 from consumers.kafka.topic_reader import extents, read_extent
 from consumers.kafka.topics import Topics
-from model.embeddings.parameters import Progress, silent
+from model.progress import Progress, silent
 from model.purchases.changes import Forget
 from model.store.reader import source_of
 

@@ -20,7 +20,7 @@ from consumers.kafka.records import Record
 from consumers.kafka.topic_reader import Extent, extents, read_extent
 from consumers.kafka.topics import Topics
 from consumers.observability.metrics import Metrics
-from model.embeddings.parameters import Progress, silent
+from model.progress import Progress, silent
 from model.store.writer import Store
 
 _BESIDE = ("-wal", "-shm")  # SQLite's own files, which belong to the one they are named after

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaException, Producer
 
-from consumers.ingest.dead_letters import read_all
 from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topic_reader import read_all
 from consumers.releases.announcement import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
 from consumers.releases.decisions import Decision, after_trainings
 from model.snapshots.metadata import About, SnapshotRefused, read_about, versions

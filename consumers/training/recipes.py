@@ -1,10 +1,11 @@
 """The settings that decide what is learnt, as the model package wants them."""
 
 from config.settings import Settings
-from model.embeddings.parameters import Limits, TrainingParameters
-from model.ranking.retrieval import Scoring
+from model.embeddings.parameters import TrainingParameters
+from model.ranking.parameters import Scoring
 from model.training.gate import GateRules
 from model.training.learning import Recipe
+from model.training.schedule import Limits
 
 
 def recipe_of(settings: Settings, brand_id: str | None = None) -> Recipe:

@@ -17,8 +17,9 @@ from consumers.kafka.clients import BrokerUnavailable, KafkaClients
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.releases.decisions import lineage, why_full
-from model.embeddings.parameters import Progress, silent
-from model.snapshots.metadata import About, Ranking, SnapshotRefused, file_names, read_about
+from model.progress import Progress, silent
+from model.ranking.parameters import Ranking
+from model.snapshots.metadata import About, SnapshotRefused, file_names, read_about
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import Draft, write_snapshot
 from model.store.reader import make_durable, read_contents

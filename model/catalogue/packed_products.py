@@ -10,7 +10,7 @@ from typing import overload
 
 import msgspec
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 
 _KEPT = 32_768  # products asked for lately that are kept as objects
 _TABLES = 1024

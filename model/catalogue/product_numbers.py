@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 
 from model.catalogue.packed_products import PackedProducts
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 
 _KEPT = 65_536  # names of a brand that were asked for lately
 

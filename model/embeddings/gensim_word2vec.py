@@ -11,7 +11,8 @@ import numpy as np
 from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.progress import Progress
 
 
 class Sentences(Protocol):

@@ -16,8 +16,10 @@ from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
 from model.embeddings.gensim_word2vec import FastWord2Vec, learn, set_counts, untrained
-from model.embeddings.parameters import Progress, TooLittleData, TrainingParameters, UpdateParameters, silent
-from model.embeddings.sentences import FullSentences, NewSentences, in_vocabulary
+from model.embeddings.parameters import TooLittleData, TrainingParameters, UpdateParameters
+from model.embeddings.sentences import FullSentences, NewSentences
+from model.embeddings.vocabulary import in_vocabulary
+from model.progress import Progress, silent
 from model.purchases.histories import Bought, Histories, distinct, starts_where
 
 _ONE_FILE = 1 << 62  # bytes from which gensim would put an array into a file of its own

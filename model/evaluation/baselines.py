@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags  # type: ignore[import-untyped]  # scipy ships no types
 
-from model.embeddings.sentences import Sets, in_vocabulary
+from model.embeddings.queries import LEAST_WEIGHT
+from model.embeddings.vocabulary import Sets, in_vocabulary
 from model.purchases.histories import Bought, Histories, distinct, in_time_order, part_of
-from model.ranking.retrieval import LEAST_WEIGHT
 from model.signals.demand import Demand
 from model.signals.ease import ease, purchases_matrix
 

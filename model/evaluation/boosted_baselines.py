@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, silent
 from model.evaluation.baselines import Material, Scorer, Spread, by_recency, recommend
 from model.offline.measures import hits_of, judge
 from model.offline.splits import Split, sampled
-from model.ranking.reranking import FEATURES, Weights
+from model.progress import Progress, silent
+from model.ranking.parameters import FEATURES, Weights
 from model.training.weight_fitting import Examples, examples_of, fit_weights
 
 _USED = ("popularity", "trend", "votes")

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, silent
 from model.evaluation.baselines import (
     RANDOMISED,
     Material,
@@ -28,6 +27,7 @@ from model.evaluation.boosted_baselines import Maker, boosted, tuned
 from model.offline.measures import Judged, averaged, judge, medians
 from model.offline.recommender import OwnModel, OwnRecipe, learn_own
 from model.offline.splits import Cut, Split, sampled, split
+from model.progress import Progress, silent
 from model.purchases.histories import Histories
 from model.training.calibration import Calibration, Trial, calibrate_on, calibrated, reweighted
 

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
-from model.embeddings.parameters import Limits, Parent, Progress, Situation, UpdateParameters, rebuild_reason, silent
-from model.embeddings.sentences import in_vocabulary
+from model.embeddings.parameters import UpdateParameters
+from model.embeddings.vocabulary import in_vocabulary
 from model.offline.measures import Judged, judge
 from model.offline.recommender import OwnRecipe, put_together
 from model.offline.splits import Split, between
+from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct, lines_of_customers, not_yet_learnt
 from model.signals.ease import learn_votes
 from model.signals.product_votes import ProductVotes
+from model.training.schedule import Limits, Parent, Situation, rebuild_reason
 
 SCHEDULES = ("full retrain", "shipped schedule", "update with replay", "update", "frozen")
 _K = 10

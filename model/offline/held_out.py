@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.offline.splits import Truth, lines_where, sampled, split_at
-from model.purchases.histories import Histories, customer_of_line
+from model.offline.splits import Truth, sampled, split_at
+from model.purchases.histories import Histories, customer_of_line, lines_where
 
 _MOST_SHARE = 0.1  # of all lines: what is left out of learning waits for the next one
 _MOST_OF_NEW = (

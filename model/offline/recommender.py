@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
-from model.embeddings.parameters import Progress, TrainingParameters, silent
-from model.embeddings.sentences import in_vocabulary
+from model.embeddings.parameters import TrainingParameters
+from model.embeddings.queries import Encoder, Owned, owned, query_vectors
+from model.embeddings.vocabulary import in_vocabulary
 from model.index.item_index import ItemIndex
+from model.progress import Progress, silent
 from model.purchases.histories import Bought, Histories, distinct, part_of
-from model.ranking.reranking import Asking, Evidence, Weights, rank_blended
-from model.ranking.retrieval import Owned, Ranked, Scoring, owned, query_vectors, rank
+from model.ranking.parameters import Scoring, Weights
+from model.ranking.reranking import Asking, Evidence, rank_blended
+from model.ranking.retrieval import Ranked, rank
 from model.signals.demand import Demand
 from model.signals.ease import learn_votes
-from model.signals.neighbours import Encoder, NeighbourParameters, neighbours_of
+from model.signals.neighbours import NeighbourParameters, neighbours_of
 from model.signals.product_votes import VoteParameters
 
 _BATCH = 256

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.purchases.histories import Histories, customer_of_line, distinct, entries_of, order_ranks, starts_where
-from model.signals.demand import DAY_S
+from model.purchases.histories import (
+    DAY_S,
+    Histories,
+    customer_of_line,
+    distinct,
+    lines_where,
+    order_ranks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +76,6 @@ def between(histories: Histories, begins_s: int, ends_s: int, *, repeat: bool = 
     """Learn from what was bought until `begins_s`, test on what came then until `ends_s`."""
     times = histories.times
     return _split(histories, times <= begins_s, (times > begins_s) & (times <= ends_s), repeat=repeat)
-
-
-def lines_where(histories: Histories, kept: NDArray[np.bool_]) -> Histories:
-    """The marked lines; customers who have none are left out."""
-    starts = starts_where(histories.starts, kept)
-    some = np.diff(starts) > 0
-    return Histories(
-        histories.customers[some],
-        np.append(starts[:-1][some], starts[-1]),
-        histories.products[kept],
-        histories.times[kept],
-    )
-
-
-def of_customers(histories: Histories, positions: NDArray[np.integer]) -> Histories:
-    """The histories of the customers at these positions, in that order: `customers` need not ascend then."""
-    starts, lines = entries_of(histories.starts, positions)
-    return Histories(histories.customers[positions], starts, histories.products[lines], histories.times[lines])
 
 
 def sampled(truth: Truth, most: int, seed: int) -> Truth:

@@ -151,3 +151,24 @@ def in_parts(count: int) -> list[NDArray[np.int64]]:
 def spread_over(count: int, most: int) -> NDArray[np.int64]:
     """int64 (<= most,): places spread evenly over so many, from the first to the last."""
     return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+
+
+def lines_where(histories: Histories, kept: NDArray[np.bool_]) -> Histories:
+    """The marked lines; customers who have none are left out."""
+    starts = starts_where(histories.starts, kept)
+    some = np.diff(starts) > 0
+    return Histories(
+        histories.customers[some],
+        np.append(starts[:-1][some], starts[-1]),
+        histories.products[kept],
+        histories.times[kept],
+    )
+
+
+def of_customers(histories: Histories, positions: NDArray[np.integer]) -> Histories:
+    """The histories of the customers at these positions, in that order: `customers` need not ascend then."""
+    starts, lines = entries_of(histories.starts, positions)
+    return Histories(histories.customers[positions], starts, histories.products[lines], histories.times[lines])
+
+
+DAY_S = 86_400

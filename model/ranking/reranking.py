@@ -6,19 +6,21 @@ that the sum is a log-score. Pure but for what `Neighbours` and `Demand` hold.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.embeddings.queries import Encoder, Owned
 from model.index.item_index import ItemIndex
 from model.purchases.histories import Histories
-from model.ranking.retrieval import Owned, Ranked, Reasons, rank, shares_of
+from model.ranking.parameters import FEATURES, Weights
+from model.ranking.reasons import REASON_HISTORY, Reasons, shares_of
+from model.ranking.retrieval import Ranked, rank
 from model.signals.demand import Demand
-from model.signals.neighbours import Encoder, NeighbourParameters, Neighbours, neighbours_of
+from model.signals.neighbours import NeighbourParameters, Neighbours, neighbours_of
 from model.signals.product_votes import ProductVotes
 
-FEATURES = ("affinity", "popularity", "trend", "neighbours", "votes")
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
 _VOTING = 300  # the weightiest products of a history that vote: bounds the cost for great buyers
 _EVERYONE = (
@@ -26,25 +28,6 @@ _EVERYONE = (
 )
 _SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
 _LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each feature weighs; 0 spares the work for it. Defaults: learnt on four months of online_retail."""
-
-    affinity: float = 0.14
-    popularity: float = -0.23
-    trend: float = 1.0
-    neighbours: float = 0.1
-    votes: float = 1.44
-
-    def array(self) -> NDArray[np.float64]:
-        """float64 (5,), in the order of FEATURES."""
-        return np.array([getattr(self, name) for name in FEATURES], np.float64)
-
-    def without(self, parts: Sequence[str]) -> "Weights":
-        """The same with some of FEATURES switched off."""
-        return replace(self, **dict.fromkeys(parts, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +192,7 @@ def because_blended(
     targets = reasons.targets(evidence.index.outputs_of, average)
     place = np.zeros(len(evidence.index), np.int32)  # 1 + the place among those recommended; all 0 between customers
     for mine, rows, of_mine in zip(history.slices(), recommended, targets, strict=True):
-        own, own_weights = history.weightiest(mine)
+        own, own_weights = history.weightiest(mine, REASON_HISTORY)
         own_shares = _shares(own_weights)
         shares = weights.affinity * shares_of(vectors, of_mine, own, own_shares)
         if evidence.votes is not None and weights.votes and len(rows):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DAY_S = 86_400
+from model.purchases.histories import DAY_S
+
 _SMOOTHING = 3.0  # order lines on both sides of the trend's ratio, so that rare products stay quiet
 _TOLERANCE = 0.01  # how far the shop's overall level may move before every product's prior is worked out again
 KEPT_CHANGES = 256  # calls of `add` that `since` can tell of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack  # type: ignore[import-untyped]  # scipy ships no types
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy ships no types
 
-from model.embeddings.sentences import Sets
+from model.embeddings.vocabulary import Sets
 from model.signals.product_votes import ProductVotes, VoteParameters, no_votes
 
 

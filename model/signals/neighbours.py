@@ -13,14 +13,17 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from model.embeddings.queries import Encoder
 from model.index.flat import nearest_rows
-from model.offline.splits import of_customers
-from model.purchases.histories import Histories, customer_of_line, distinct, spread_over, starts_where
-from model.ranking.retrieval import owned, query_vectors
-from model.signals.demand import DAY_S
+from model.purchases.histories import (
+    DAY_S,
+    Histories,
+    customer_of_line,
+    of_customers,
+    starts_where,
+)
 from model.signals.neighbour_purchases import RecentPurchases
 
-_CENTRE_CUSTOMERS = 20_000  # more would say the same and cost time
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -199,25 +202,6 @@ class Neighbours:
         np.subtract.at(self._sum, rows, counts)
         for at in np.flatnonzero(nothing_left).tolist():
             self.remove(customers[at])
-
-
-@dataclass(frozen=True, slots=True)
-class Encoder:
-    """How a model makes a query vector of a history."""
-
-    vectors: NDArray[np.float32]  # IN (n_items, dimension)
-    row_of_product: NDArray[np.integer]  # by product number, -1 = none; it may end before the newest product
-    recency: float
-
-    def queries(self, histories: Histories) -> NDArray[np.float32]:
-        """float32 (n_customers, dimension), unscaled."""
-        return query_vectors(self.vectors, owned(distinct(histories), self.row_of_product, self.recency), 1.0)
-
-    def centre(self, histories: Histories) -> NDArray[np.float32]:
-        """float32 (dimension,): the mean query vector of 20,000 customers at most, spread evenly over all."""
-        chosen = spread_over(len(histories.customers), _CENTRE_CUSTOMERS)
-        mean: NDArray[np.float32] = self.queries(of_customers(histories, chosen)).mean(axis=0)
-        return mean
 
 
 def take_up(neighbours: Neighbours, encoder: Encoder, histories: Histories, now_s: int) -> None:

@@ -12,10 +12,8 @@ import msgspec
 from model.embeddings.parameters import TrainingParameters
 from model.index.item_index import IndexForm
 from model.offline.measures import Interval
-from model.ranking.reranking import Weights
-from model.ranking.retrieval import ScoreScale, Scoring
-from model.signals.neighbours import NeighbourParameters
-from model.signals.product_votes import VoteParameters
+from model.ranking.parameters import Ranking
+from model.ranking.shown_scores import ScoreScale
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -58,26 +56,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     popular_ndcg: float | None = None  # of recent popularity
     above_serving: Interval | None = None  # candidate less serving, paired by customer, with its 95 % interval
     above_popular: Interval | None = None  # candidate less recent popularity
-
-
-class CalibrationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the weights of ranking come from: `calibration.calibrate` found them."""
-
-    source: str  # learnt, "learnt, first stage too", stated, index or popularity
-    windows: int  # looked at; 0 = too little data
-    customers: int  # tested in the newest
-    ndcg: dict[str, float]  # at 10 on the newest window, by source
-    at_s: float  # seconds since 1970
-
-
-class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides the order of products, beside the vectors."""
-
-    scoring: Scoring
-    weights: Weights | None = None  # of the second stage; None: the index alone
-    neighbours: NeighbourParameters = msgspec.field(default_factory=NeighbourParameters)
-    votes: VoteParameters = msgspec.field(default_factory=VoteParameters)
-    calibration: CalibrationReport | None = None  # None: not looked at yet, or turned off
 
 
 NOT_JUDGED = Judgement(verdict="unjudged", why="the gate was not asked")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.store.reader import Contents, contents_of, reading
 from model.store.schema import consistent, damaged
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.purchases.histories import Histories
 from model.store.codec import LINE_BYTES, UINT32, Orders, lines_of, refuse_unknown, unpack
 from model.store.schema import consistent, database_id, explained, open_to_read

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.store.codec import Orders, pack
 from model.store.plan import Log, Plan
 from model.store.write_buffer import Tail

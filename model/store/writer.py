@@ -19,8 +19,9 @@ import msgspec
 import numpy as np
 
 from model.catalogue.packed_products import PackedProducts
+from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
-from model.purchases.changes import Forget, LogRecord, Product
+from model.purchases.changes import Forget, LogRecord
 from model.purchases.histories import Histories
 from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.purchases.histories import Histories, customer_of_line
 
 

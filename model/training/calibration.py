@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, TooLittleData, silent
+from model.embeddings.parameters import TooLittleData
 from model.offline.measures import hits_of, judge
 from model.offline.recommender import OwnModel, OwnRecipe, learn_own
 from model.offline.splits import Cut, Truth, sampled
+from model.progress import Progress, silent
 from model.purchases.histories import Histories
-from model.ranking.reranking import CANDIDATES, FEATURES, Weights, features
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import FEATURES, Scoring, Weights
+from model.ranking.reranking import CANDIDATES, features
 from model.signals.product_votes import VoteParameters
 from model.training.weight_fitting import Examples, examples_of, fit_weights, mean_log_likelihood
 

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.catalogue.product import Product
+from model.embeddings.queries import Encoder, Owned, owned, query_vectors, rows_by_number
 from model.index.item_index import ItemIndex
 from model.offline.held_out import HeldOut
-from model.offline.splits import of_customers
-from model.purchases.changes import Product
-from model.purchases.histories import Bought, Histories, distinct
+from model.purchases.histories import Bought, Histories, distinct, of_customers
+from model.ranking.parameters import Ranking
 from model.ranking.reranking import Asking, Evidence, near_for, rank_blended
-from model.ranking.retrieval import Owned, Ranked, owned, query_vectors, rows_by_number
+from model.ranking.retrieval import Ranked
 from model.signals.bestsellers import Popular
 from model.signals.demand import Demand
-from model.signals.neighbours import Encoder
 from model.signals.product_votes import ProductVotes
-from model.snapshots.metadata import Ranking
 
 
 @dataclass(frozen=True, slots=True)

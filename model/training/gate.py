@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from model.catalogue.product import Product
 from model.offline.held_out import HeldOut
 from model.offline.measures import Interval, Judged, difference, judge
-from model.purchases.changes import Product
 from model.snapshots.metadata import Judgement
 from model.training.contenders import Contender, moment_of, next_products, popular_products
 

@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, TooLittleData
+from model.embeddings.parameters import TooLittleData
 from model.offline.held_out import HeldOut, hold_out
-from model.snapshots.metadata import About, Judgement, Ranking
+from model.progress import Progress
+from model.ranking.parameters import Ranking
+from model.snapshots.metadata import About, Judgement
 from model.snapshots.reader import Snapshot
 from model.snapshots.writer import Draft
 from model.store.reader import Contents

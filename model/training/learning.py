@@ -14,24 +14,25 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from model.catalogue.product import Product
 from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
-from model.embeddings.parameters import Limits, Parent, Progress, Situation, TrainingParameters, rebuild_reason
-from model.embeddings.sentences import in_vocabulary
+from model.embeddings.parameters import TrainingParameters
+from model.embeddings.vocabulary import in_vocabulary
 from model.offline.recommender import OwnRecipe
 from model.offline.splits import Cut
-from model.purchases.changes import Product
+from model.progress import Progress
 from model.purchases.histories import Histories, distinct, not_yet_learnt
-from model.ranking.reranking import Weights
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import CalibrationReport, Ranking, Scoring, Weights
 from model.signals.ease import learn_votes
 from model.signals.product_votes import ProductVotes, no_votes
-from model.snapshots.metadata import About, CalibrationReport, Ranking, SnapshotRefused, file_names, read_about
+from model.snapshots.metadata import About, SnapshotRefused, file_names, read_about
 from model.snapshots.reader import check_files
 from model.snapshots.writer import Draft
 from model.store.reader import Contents
 from model.training.calibration import calibrate, can_calibrate
 from model.training.packaging import Learnt, drafted
+from model.training.schedule import Limits, Parent, Situation, rebuild_reason
 
 PARTS = ("neighbours", "votes")  # of the second stage, that can be switched off
 _WEEK_S = 7 * 86_400.0

@@ -12,22 +12,23 @@ import gensim
 import numpy as np
 from numpy.typing import NDArray
 
+from model.catalogue.product import Product
 from model.embeddings.item2vec import Item2vec
-from model.embeddings.parameters import Parent, TrainingParameters
+from model.embeddings.parameters import TrainingParameters
+from model.embeddings.queries import Encoder, owned, query_vectors, rows_by_number
 from model.index.item_index import ItemIndex, SimilarItems
-from model.offline.splits import of_customers
-from model.purchases.changes import Product
-from model.purchases.histories import Histories, distinct, lines_of_customers, spread_over
+from model.purchases.histories import Histories, distinct, lines_of_customers, of_customers, spread_over
+from model.ranking.parameters import Ranking
 from model.ranking.reranking import Asking, Evidence, near_for, rank_blended
-from model.ranking.retrieval import ScoreScale, owned, query_vectors, rows_by_number, score_scale
+from model.ranking.shown_scores import ScoreScale, score_scale
 from model.signals.demand import Demand
-from model.signals.neighbours import Encoder
 from model.signals.product_votes import ProductVotes
-from model.snapshots.metadata import Metadata, Ranking
+from model.snapshots.metadata import Metadata
 from model.snapshots.product_columns import columns_of
 from model.snapshots.reader import self_tests
 from model.snapshots.writer import Draft
 from model.store.reader import Contents
+from model.training.schedule import Parent
 
 _SAMPLE_CUSTOMERS = 512
 _SHOWN = 10  # products of the answers that the shown score is scaled by

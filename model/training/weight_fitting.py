@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped]  # scipy ships no types
 
-from model.ranking.reranking import FEATURES, Weights
+from model.ranking.parameters import FEATURES, Weights
 
 _CAUTION = 100.0  # customers that the prior weights count for: with fewer than these, little is learnt
 _NEVER_AGAINST = {"affinity", "neighbours", "votes"}  # a negative weight of these could only be noise

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.embeddings.parameters import Progress, silent
 from model.offline.measures import Interval, Judged, averaged, difference, judge
 from model.offline.recommender import OwnRecipe, learn_own
 from model.offline.splits import Cut, Split, sampled, split
+from model.progress import Progress, silent
 from model.purchases.histories import Histories
 from model.tuning.search import Search
 from model.tuning.validation import LEAST_CUSTOMERS, K, TooFewTested

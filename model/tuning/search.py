@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.parameters import Progress, TooLittleData, TrainingParameters, silent
+from model.embeddings.parameters import TooLittleData, TrainingParameters
 from model.offline.measures import Interval, interval
 from model.offline.recommender import OwnRecipe
 from model.offline.splits import Cut, split
+from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct
 from model.training.calibration import Trial
 from model.tuning.search_space import starting_points, suggested, too_dear

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.embeddings import item2vec
-from model.embeddings.parameters import Progress, silent
 from model.offline.measures import judge
 from model.offline.recommender import OwnModel, OwnRecipe, put_together
 from model.offline.splits import Cut, Split, sampled
+from model.progress import Progress, silent
 from model.purchases.histories import Histories
 from model.signals.product_votes import ProductVotes
 from model.training.calibration import Trial, reweighted

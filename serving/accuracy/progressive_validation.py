@@ -20,8 +20,8 @@ from model.store.schema import StoreUnavailable
 from model.store.writer import Store
 from serving.accuracy.sampling import BY, Allowance, LastJudged, candidates, reciprocal_rank
 from serving.live_models.live_models import LiveModels
-from serving.protocol.request_body import Request
 from serving.recommendation.answer import Answer
+from serving.recommendation.request import Request
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,10 @@ from confluent_kafka import KafkaError, Message
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.ingest.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms, read_all
+from consumers.ingest.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms
 from consumers.kafka.clients import BrokerUnavailable, KafkaClients, produce
 from consumers.kafka.records import Record
+from consumers.kafka.topic_reader import read_all
 from serving.cli.options import command, command_group, settings_options
 from serving.reports.progress import say
 from serving.runtime.logs import set_up_logging

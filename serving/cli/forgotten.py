@@ -8,7 +8,7 @@ from rich.console import Console
 
 from config.errors import ConfigError
 from config.settings import Settings
-from consumers.decoding.purchases import InvalidRecord
+from consumers.decoding.fields import InvalidRecord
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.topics import Topics
 from consumers.maintenance.forgotten import Trace, names_of, trace

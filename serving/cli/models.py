@@ -56,7 +56,7 @@ def models(ctx: click.Context, *, given: GivenFlags, as_json: bool) -> None:
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:
-    from serving.runtime.service import list_versions  # noqa: PLC0415 - FAISS takes a while to load, --help should not
+    from serving.live_models.versions import list_versions  # noqa: PLC0415 - FAISS takes a while to load, --help should not
 
     listed = list_versions(settings.models_folder)
     announced, problem = _announced(settings) if listed else ({}, "")

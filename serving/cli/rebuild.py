@@ -14,9 +14,9 @@ from consumers.training.train_once import DATABASE
 from model.store.digest import State, check_soundness, read_state
 from model.store.schema import StoreUnavailable
 from serving.cli.options import command, settings_options
-from serving.live_models.memory import exclusive
 from serving.reports.progress import ProgressDisplay
 from serving.runtime.assembly import decoder_of, topic_names
+from serving.runtime.data_folder import exclusive
 from serving.runtime.logs import set_up_logging
 
 _SETTINGS = (

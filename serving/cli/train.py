@@ -4,8 +4,7 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from model.ranking.reranking import FEATURES
-from model.snapshots.metadata import Ranking
+from model.ranking.parameters import FEATURES, Ranking
 from serving.cli.options import TRAINING, command, settings_options
 from serving.reports.progress import ProgressDisplay
 from serving.runtime.logs import set_up_logging

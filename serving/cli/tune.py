@@ -21,9 +21,9 @@ from config.settings import Settings
 from config.toml_file import check_writable, put_into, read_text, write
 from serving.cli.options import TRAINING, command, settings_options
 from serving.cli.purchases_option import NothingToJudge, purchases_options, read_purchases
-from serving.live_models.memory import stop_signal
 from serving.reports.progress import ProgressDisplay, say
 from serving.runtime.logs import set_up_logging
+from serving.runtime.stop_signal import stop_signal
 
 if TYPE_CHECKING:
     from model.offline.splits import Split

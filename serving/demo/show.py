@@ -20,8 +20,8 @@ from serving.client.client import Client
 from serving.demo.screen import Offer, Screen
 from serving.demo.service import DemoFailed, RunningService, running_service
 from serving.demo.shop import Shop
-from serving.live_models.memory import stop_signal
 from serving.runtime.assembly import topic_names
+from serving.runtime.stop_signal import stop_signal
 
 PROPERTIES = {name: str(value) for name, value in CONSUMER_PROPERTIES.items()}
 _PARTITIONS = 6

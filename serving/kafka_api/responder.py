@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from consumers.decoding.purchases import InvalidRecord
+from consumers.decoding.fields import InvalidRecord
 from consumers.ingest.dead_letters import DeadLetter
 from consumers.kafka.records import Record
 from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from serving.kafka_api.reply_addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
 from serving.protocol.reply_body import (
     ErrorReply,
@@ -31,9 +31,10 @@ from serving.protocol.reply_body import (
     timestamp,
     wire_items,
 )
-from serving.protocol.request_body import Body, Request, RequestRules, read_body, salvaged
+from serving.protocol.request_body import Body, RequestRules, read_body, salvaged
 from serving.recommendation.answer import Answer
 from serving.recommendation.recommender import Recommender
+from serving.recommendation.request import Request
 
 _ID_HEX = 32  # digits of a recommendation_id
 _NO_TIME_MS = 10**15  # from here on a number is no time in milliseconds

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.catalogue.packed_products import PackedProducts
+from model.embeddings.queries import Encoder
 from model.index.item_index import SimilarItems
 from model.ranking.reranking import Evidence
 from model.signals.demand import Demand
-from model.signals.neighbours import Encoder, Neighbours, take_up
+from model.signals.neighbours import Neighbours, take_up
 from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.metadata import SnapshotRefused
 from model.snapshots.product_columns import Products

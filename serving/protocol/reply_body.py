@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from consumers.decoding.purchases import InvalidRecord
-from model.purchases.changes import Product
-from serving.protocol.request_body import Request
+from consumers.decoding.fields import InvalidRecord
+from model.catalogue.product import Product
 from serving.recommendation.answer import Answer, Item
+from serving.recommendation.request import Request
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -6,34 +6,18 @@ for filters: an unknown filter that was ignored would show what should not be sh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import msgspec
 
-from consumers.decoding.plain_purchases import MAX_ID_CHARACTERS
-from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder, checked_id, parsed, text
+from consumers.decoding.fields import MAX_ID_CHARACTERS, InvalidRecord, checked_id, parsed, text
+from consumers.decoding.purchases import PurchaseDecoder
+from serving.recommendation.request import KINDS, Kind, Request
 
-Kind = Literal["recs", "popular", "similar", "all"]
-KINDS: tuple[str, ...] = get_args(Kind)
 FILTERS = ("exclude", "only")
 MAX_REQUEST_BYTES = 262_144
 MAX_IDS = 10_000
 _SHOWN_CHARACTERS = 40
 _SHOWN_NUMBER = 10**12
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for, checked."""
-
-    profile_id: str
-    brand_id: str | None = None  # None = every brand
-    kind: Kind = "recs"
-    k: int = 10
-    product_ids: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    only: tuple[str, ...] | None = None  # None = all
-    exclude_purchased: bool = True
 
 
 class Body(msgspec.Struct, gc=False):

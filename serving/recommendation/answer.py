@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.protocol.request_body import Request
+from serving.recommendation.request import Request
 
 NO_NUMBERS = np.zeros(0, np.int64)
 

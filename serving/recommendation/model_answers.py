@@ -10,9 +10,12 @@ from itertools import accumulate, islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from model.embeddings.queries import Owned, owned, query_vectors
 from model.purchases.histories import Bought, entries_of
+from model.ranking.reasons import because
 from model.ranking.reranking import Asking, because_blended, rank_blended
-from model.ranking.retrieval import Owned, Ranked, because, display_scores, owned, query_vectors, rank
+from model.ranking.retrieval import Ranked, rank
+from model.ranking.shown_scores import display_scores
 from serving.live_models.live_model import LiveModel
 from serving.recommendation.answer import Case, Item
 

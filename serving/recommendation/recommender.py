@@ -18,9 +18,9 @@ from model.signals.demand import Demand
 from model.store.writer import Store
 from serving.live_models.live_model import LiveModel
 from serving.live_models.live_models import LiveModels
-from serving.protocol.request_body import Request
 from serving.recommendation import model_answers
 from serving.recommendation.answer import NO_NUMBERS, Answer, Case, Item
+from serving.recommendation.request import Request
 
 log = structlog.get_logger(__name__)
 _NOW = np.uint32(2**32 - 1)  # later than any purchase: a basket is the customer's latest order

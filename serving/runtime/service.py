@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from config.settings import Settings
@@ -17,17 +15,18 @@ from consumers.kafka.topics import Topics
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
 from consumers.training.train_once import DATABASE
-from consumers.training.trainer import TrainerProcess
+from consumers.training.trainer_process import TrainerProcess
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.snapshots.metadata import SnapshotRefused, read_about, versions
 from model.store.writer import Store
 from serving.http_api.access import Access
 from serving.http_api.server import HttpServer, Probes, start_http
-from serving.live_models.live_models import LiveModels
-from serving.live_models.memory import announced_in, exclusive, seldom_collecting, stop_signal
+from serving.live_models.memory import seldom_collecting
+from serving.live_models.versions import list_versions
 from serving.runtime.assembly import Base, Parts, assemble, topic_names
+from serving.runtime.data_folder import announced_in, exclusive
 from serving.runtime.logs import set_up_logging
+from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)
 _BROKER_WAIT_S = 60.0
@@ -182,20 +181,3 @@ class Service:
 
         with seldom_collecting():
             self.parts.worker.run(leaving)
-
-
-def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[str, Any]]:
-    """The versions in the folder as plain values, newest first; `state` says which of them answers here."""
-    listed = []
-    serving = {model.version for model in list(models.live.values())} if models is not None else set()
-    refused = dict(models.refused) if models is not None else {}
-    for version in versions(folder):
-        try:
-            row = msgspec.to_builtins(read_about(folder, version))
-        except SnapshotRefused as error:
-            row = {"version": version, "problem": str(error)}
-        row["state"] = "serving" if version in serving else "refused" if version in refused else "kept"
-        if version in refused:
-            row["problem"] = refused[version]
-        listed.append(row)
-    return listed

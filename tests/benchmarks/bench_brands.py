@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from config.settings import Settings
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.training.recipes import recipe_of
-from model.embeddings.parameters import silent
+from model.catalogue.product import Product
+from model.embeddings.queries import owned, query_vectors
 from model.offline.splits import Cut, Split, split
-from model.purchases.changes import Product
+from model.progress import silent
 from model.purchases.histories import Histories, distinct
-from model.ranking.retrieval import owned, query_vectors, rank
+from model.ranking.retrieval import rank
 from model.snapshots.writer import Draft
 from model.store.reader import Contents, Watermark
 from model.training.brand_counts import count_brands

@@ -22,10 +22,10 @@ from consumers.releases.announcer import announcement_of
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import TrainingParameters
 from model.purchases.changes import LogRecord, Purchase
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import Ranking, Scoring
 from model.signals.demand import Demand
 from model.signals.product_votes import no_votes
-from model.snapshots.metadata import Ranking, file_names, read_about, versions
+from model.snapshots.metadata import file_names, read_about, versions
 from model.snapshots.reader import manifest_digest
 from model.snapshots.writer import write_snapshot
 from model.store.reader import read_contents, read_histories
@@ -33,8 +33,8 @@ from model.store.writer import Store
 from model.training.packaging import Learnt, drafted
 from serving.live_models.live_models import LiveModels
 from serving.live_models.memory import seldom_collecting
-from serving.protocol.request_body import Request
 from serving.recommendation.recommender import Recommender
+from serving.recommendation.request import Request
 from serving.runtime.logs import set_up_logging
 from tests.benchmarks.large_catalogue import DIMENSION, LargeCatalogue, learn_base
 from tests.benchmarks.setting import introduce, number, scratch, table

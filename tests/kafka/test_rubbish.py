@@ -11,8 +11,9 @@ from collections import Counter
 import psutil
 import pytest
 
-from consumers.ingest.dead_letters import origin_of, read_all
+from consumers.ingest.dead_letters import origin_of
 from consumers.kafka.clients import KafkaClients
+from consumers.kafka.topic_reader import read_all
 from tests.kafka import oracle
 from tests.kafka.brokers import eventually
 from tests.kafka.records import Record, Shape, purchase, request

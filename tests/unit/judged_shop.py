@@ -7,11 +7,12 @@ from random import Random
 
 import numpy as np
 
-from model.embeddings.parameters import Limits, TrainingParameters
-from model.purchases.changes import Product
+from model.catalogue.product import Product
+from model.embeddings.parameters import TrainingParameters
 from model.purchases.histories import Histories
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import Scoring
 from model.store.reader import Contents, Watermark
+from model.training.schedule import Limits
 from tests.unit.learnt import recipe
 
 PARAMETERS = TrainingParameters(vector_size=16, min_customers=20, epochs=20)

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from model.embeddings.parameters import Limits, TrainingParameters
-from model.purchases.changes import Product
+from model.catalogue.product import Product
+from model.embeddings.parameters import TrainingParameters
 from model.purchases.histories import Histories
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import Scoring
 from model.store.reader import Contents, Watermark
 from model.training.learning import Recipe
+from model.training.schedule import Limits
 
 PARAMETERS = TrainingParameters(vector_size=8, epochs=4, min_customers=4, scale_to_data=False, sample=0.0)
 GROUPS = (("tea", "teapot", "sugar"), ("tent", "stove", "lamp"))

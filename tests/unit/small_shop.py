@@ -17,16 +17,17 @@ from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import announcement_of
 from consumers.training.train_once import train_once
-from model.purchases.changes import LogRecord, Product, Purchase
+from model.catalogue.product import Product
+from model.purchases.changes import LogRecord, Purchase
 from model.signals.demand import Demand
 from model.snapshots.metadata import read_about, versions
 from model.snapshots.reader import manifest_digest
 from model.store.reader import read_contents
 from model.store.writer import Store
 from serving.live_models.live_models import LiveModels
-from serving.protocol.request_body import Request
 from serving.recommendation.answer import Answer
 from serving.recommendation.recommender import Recommender
+from serving.recommendation.request import Request
 
 TEA = ("tea", "teapot", "cup", "sugar", "honey", "kettle")
 CAMPING = ("tent", "stove", "lamp", "mat", "rope", "axe")

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaError
 
-from consumers.ingest.dead_letters import read_all
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.embedded_broker import EmbeddedBroker
 from consumers.kafka.records import Record
+from consumers.kafka.topic_reader import read_all
 from consumers.releases.announcement import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
 from tests.unit.worker_world import clients_of
 

@@ -7,7 +7,8 @@ import pytest
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.recommender import OwnRecipe, learn_own
-from model.ranking.reranking import FEATURES, Weights, features, rank_blended, reordered
+from model.ranking.parameters import FEATURES, Weights
+from model.ranking.reranking import features, rank_blended, reordered
 from model.signals.product_votes import VoteParameters
 from tests.unit.shop_histories import group_of, shop_histories
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.purchases.histories import Histories
 from model.training.brand_counts import BrandCount, count_brands
 

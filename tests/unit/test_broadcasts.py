@@ -6,13 +6,14 @@ import time
 import msgspec
 import pytest
 
-from consumers.decoding.purchases import InvalidRecord
-from consumers.ingest.catalogue import read_listed
-from consumers.ingest.dead_letters import DeadLetters, read_all
+from consumers.decoding.catalogue import read_listed
+from consumers.decoding.fields import InvalidRecord
+from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.records import ReadError, Record
+from consumers.kafka.topic_reader import read_all
 from consumers.loop.global_topics import Broadcasts
 from consumers.observability.metrics import Metrics
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.store.writer import Store
 from tests.unit.test_announcements import SAID
 from tests.unit.worker_world import clients_of

@@ -8,7 +8,7 @@ import pytest
 from model.embeddings.parameters import TrainingParameters
 from model.offline.recommender import OwnRecipe
 from model.offline.splits import Cut
-from model.ranking.reranking import Weights
+from model.ranking.parameters import Weights
 from model.signals.product_votes import VoteParameters
 from model.training.calibration import POPULARITY, calibrate, calibrate_on, calibrated, reweighted
 from tests.unit.shop_histories import DAY_S, shop_histories

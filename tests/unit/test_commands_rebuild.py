@@ -10,7 +10,7 @@ from consumers.kafka.clients import KafkaClients, produce
 from consumers.training.train_once import train_once
 from model.store.reader import read_contents
 from serving.demo.show import PROPERTIES
-from serving.live_models.memory import exclusive
+from serving.runtime.data_folder import exclusive
 from tests.unit.learnt import GROUPS
 from tests.unit.running import environment, new_broker, ran, running, send, until
 

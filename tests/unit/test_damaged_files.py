@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.catalogue.product import Product
+from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.digest import read_state
 from model.store.reader import read_contents, read_histories
 from model.store.schema import StoreUnavailable

@@ -16,10 +16,10 @@ from consumers.ingest.dead_letters import (
     origin_of,
     original_timestamp_ms,
     own_headers,
-    read_all,
 )
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.records import Record
+from consumers.kafka.topic_reader import read_all
 from tests.unit.worker_world import clients_of
 
 PRODUCE = 0

@@ -16,8 +16,9 @@ from consumers.releases.decisions import (
     why_full,
 )
 from model.embeddings.parameters import TrainingParameters
-from model.ranking.retrieval import ScoreScale, Scoring
-from model.snapshots.metadata import About, Judgement, Ranking
+from model.ranking.parameters import Ranking, Scoring
+from model.ranking.shown_scores import ScoreScale
+from model.snapshots.metadata import About, Judgement
 
 
 def v(number):

@@ -3,7 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.signals.demand import DAY_S, Demand
+from model.purchases.histories import DAY_S
+from model.signals.demand import Demand
 
 NOW = 20_000 * DAY_S + 3600  # some morning
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.decoding.purchases import MAX_EVENT_BYTES, InvalidRecord, PurchaseDecoder
+from consumers.decoding.fields import InvalidRecord
+from consumers.decoding.purchases import MAX_EVENT_BYTES, PurchaseDecoder
 from model.purchases.changes import Forget, Purchase
 
 NOW_S = 1_800_000_000

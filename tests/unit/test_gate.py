@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from model.embeddings import item2vec
-from model.embeddings.parameters import TooLittleData, silent
+from model.embeddings.parameters import TooLittleData
 from model.offline.held_out import hold_out
 from model.offline.measures import Judged
+from model.progress import silent
 from model.snapshots.metadata import read_about, versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from model.embeddings import item2vec
-from model.embeddings.parameters import Limits, TooLittleData, TrainingParameters, silent
+from model.embeddings.parameters import TooLittleData, TrainingParameters
+from model.progress import silent
 from model.snapshots.metadata import versions
 from model.snapshots.writer import write_snapshot
 from model.training.learning import learn, newest_ancestor
+from model.training.schedule import Limits
 from tests.unit.learnt import PARAMETERS, contents, recipe
 
 STAMP = "20261124T101500Z"

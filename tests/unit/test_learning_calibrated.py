@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from model.embeddings.parameters import Limits, TrainingParameters, silent
+from model.catalogue.product import Product
+from model.embeddings.parameters import TrainingParameters
 from model.offline.splits import Cut
-from model.purchases.changes import Product
-from model.ranking.reranking import Weights
-from model.ranking.retrieval import Scoring
-from model.snapshots.metadata import CalibrationReport, Ranking, versions
+from model.progress import silent
+from model.ranking.parameters import CalibrationReport, Ranking, Scoring, Weights
+from model.snapshots.metadata import versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot
 from model.store.reader import Contents, Watermark
 from model.training import learning
 from model.training.learning import learn, newest_ancestor
+from model.training.schedule import Limits
 from tests.unit.learnt import recipe
 from tests.unit.shop_histories import shop_histories
 

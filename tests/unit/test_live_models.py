@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from model.purchases.changes import LogRecord, Product
+from model.catalogue.product import Product
+from model.purchases.changes import LogRecord
 from model.signals.demand import Demand
 from model.snapshots.metadata import SnapshotRefused, file_names, version_number
 from model.snapshots.product_columns import Products, columns_of

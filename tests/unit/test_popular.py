@@ -1,7 +1,8 @@
 import numpy as np
 
+from model.purchases.histories import DAY_S
 from model.signals.bestsellers import Popular
-from model.signals.demand import DAY_S, Demand
+from model.signals.demand import Demand
 
 NOW = 20_000 * DAY_S
 

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from config.errors import ConfigError
-from serving.live_models.memory import announced_in, exclusive, seldom_collecting, stop_signal
+from serving.live_models.memory import seldom_collecting
+from serving.runtime.data_folder import announced_in, exclusive
+from serving.runtime.stop_signal import stop_signal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

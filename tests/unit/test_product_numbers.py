@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from model.catalogue import packed_products, product_numbers
+from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
-from model.purchases.changes import Product
 
 
 @pytest.fixture(params=[32_768, 3], ids=["all kept", "few kept"])

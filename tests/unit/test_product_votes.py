@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.embeddings.sentences import Sets
+from model.embeddings.vocabulary import Sets
 from model.signals.ease import ease, learn_votes
 from model.signals.product_votes import ProductVotes, VoteParameters, no_votes
 

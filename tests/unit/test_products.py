@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from model.snapshots.product_columns import Products, columns_of
 
 SHOP = [

@@ -1,19 +1,13 @@
 import numpy as np
 import pytest
 
+from model.embeddings.queries import Owned, owned, query_vectors
 from model.index.item_index import ItemIndex, SimilarItems
 from model.purchases.histories import Bought
-from model.ranking.retrieval import (
-    Owned,
-    ScoreScale,
-    Scoring,
-    because,
-    display_scores,
-    owned,
-    query_vectors,
-    rank,
-    score_scale,
-)
+from model.ranking.parameters import Scoring
+from model.ranking.reasons import because
+from model.ranking.retrieval import rank
+from model.ranking.shown_scores import ScoreScale, display_scores, score_scale
 
 ITEMS, DIMENSION = 2500, 16
 

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from model.purchases.changes import Product
-from serving.protocol.request_body import Request
+from model.catalogue.product import Product
+from serving.recommendation.request import Request
 from tests.unit.small_shop import BRANDED, CAMPING, DAY_S, NOW_S, TEA, SmallShop, announcement, learn
 
 

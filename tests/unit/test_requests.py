@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.decoding.purchases import InvalidRecord, PurchaseDecoder
-from serving.protocol.request_body import MAX_REQUEST_BYTES, Body, Request, RequestRules, read_body, salvaged
+from consumers.decoding.fields import InvalidRecord
+from consumers.decoding.purchases import PurchaseDecoder
+from serving.protocol.request_body import MAX_REQUEST_BYTES, Body, RequestRules, read_body, salvaged
+from serving.recommendation.request import Request
 
 RULES = RequestRules(default_k=10, max_k=100, decoder=PurchaseDecoder())
 PHONES = RequestRules(default_k=10, max_k=100, decoder=PurchaseDecoder(b"a secret of the shop"))

@@ -12,7 +12,7 @@ from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter
 from consumers.kafka.records import Record
 from consumers.loop.answering import Reply
-from model.purchases.changes import Product
+from model.catalogue.product import Product
 from serving.kafka_api.reply_addresses import ReplyTopics
 from serving.kafka_api.responder import KafkaResponder, Ownership
 from serving.protocol.request_body import RequestRules

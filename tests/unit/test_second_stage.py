@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from model.embeddings.parameters import TrainingParameters, silent
+from model.embeddings.parameters import TrainingParameters
+from model.progress import silent
 from model.purchases.changes import Forget, LogRecord
 from model.purchases.histories import distinct
-from model.ranking.reranking import Weights
-from model.ranking.retrieval import Scoring
+from model.ranking.parameters import CalibrationReport, Ranking, Scoring, Weights
 from model.signals.demand import Demand
 from model.signals.product_votes import VoteParameters
-from model.snapshots.metadata import CalibrationReport, Ranking, versions
+from model.snapshots.metadata import versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot
 from model.store.reader import read_contents

@@ -2,7 +2,8 @@ from collections import Counter
 
 import numpy as np
 
-from model.embeddings.sentences import LONGEST, FullSentences, NewSentences, Sets
+from model.embeddings.sentences import LONGEST, FullSentences, NewSentences
+from model.embeddings.vocabulary import Sets
 
 TOKENS = [f"p{row}" for row in range(40)]
 

@@ -18,7 +18,7 @@ from config.errors import ConfigError
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
 from serving.demo.show import PROPERTIES
-from serving.live_models.memory import exclusive
+from serving.runtime.data_folder import exclusive
 from serving.runtime.service import Service, run_service
 from tests.unit.running import new_broker, running, send, still_running
 

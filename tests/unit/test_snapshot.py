@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gensim.models import Word2Vec
 
-from model.embeddings.parameters import silent
+from model.progress import silent
 from model.snapshots import writer
 from model.snapshots.metadata import Metadata, SnapshotRefused, file_names, read_about, version_number, versions
 from model.snapshots.reader import check_files, manifest_digest, open_snapshot

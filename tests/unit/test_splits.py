@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model.offline.splits import Cut, between, of_customers, sampled, split
-from model.purchases.histories import Histories
+from model.offline.splits import Cut, between, sampled, split
+from model.purchases.histories import Histories, of_customers
 
 DAY_S = 86_400
 

@@ -5,7 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.catalogue.product import Product
+from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.digest import check_soundness, read_state
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store

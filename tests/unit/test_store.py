@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model.purchases.changes import Forget, LogRecord, Product, Purchase
+from model.catalogue.product import Product
+from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
 from model.store.writer import _HISTORIES_OF, Store

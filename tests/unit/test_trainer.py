@@ -6,14 +6,15 @@ import pytest
 from confluent_kafka import KafkaError
 
 from config.settings import Settings
-from consumers.ingest.dead_letters import read_all
 from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.topic_reader import read_all
 from consumers.observability.metrics import Metrics
 from consumers.releases import announcer
 from consumers.releases.announcement import read_announcement
 from consumers.training import trainer as trainer_module
 from consumers.training.train_once import DATABASE, announcer_of, train_once
-from consumers.training.trainer import Trainer, TrainerProcess
+from consumers.training.trainer import Trainer
+from consumers.training.trainer_process import TrainerProcess
 from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import customer_of_line
 from model.snapshots.metadata import read_about, versions

@@ -3,7 +3,7 @@
 import pytest
 
 from config.settings import Settings
-from consumers.ingest.dead_letters import read_all
+from consumers.kafka.topic_reader import read_all
 from consumers.releases.announcement import read_announcement
 from consumers.training.train_once import DATABASE
 from consumers.training.trainer import Trainer

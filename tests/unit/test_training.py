@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from model.embeddings.parameters import Limits, Parent, Situation, TooLittleData, TrainingParameters, rebuild_reason
+from model.embeddings.parameters import TooLittleData, TrainingParameters
+from model.training.schedule import Limits, Parent, Situation, rebuild_reason
 
 PARAMETERS = TrainingParameters()
 PARENT = Parent(

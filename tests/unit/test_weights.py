@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.ranking.reranking import FEATURES, Weights
+from model.ranking.parameters import FEATURES, Weights
 from model.training.weight_fitting import examples_of, fit_weights, mean_log_likelihood
 
 NOTHING = Weights(0, 0, 0, 0, 0)

@@ -8,9 +8,10 @@ from itertools import count
 from confluent_kafka import TopicPartition
 
 from consumers.decoding.purchases import PurchaseDecoder
-from consumers.ingest.dead_letters import DeadLetters, read_all
+from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.embedded_broker import CONSUMER_PROPERTIES
+from consumers.kafka.topic_reader import read_all
 from consumers.loop.answering import Reply
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Worker

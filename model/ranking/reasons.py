@@ -1,0 +1,83 @@
+"""Why a product is recommended: which past purchases speak most for it."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.embeddings.queries import Owned
+
+REASON_HISTORY = 256  # the weightiest products of a history that can be a reason: bounds the cost for great buyers
+
+
+def because(
+    vectors: NDArray[np.float32],
+    outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
+    history: Owned,
+    recommended: Sequence[NDArray[np.integer]],
+    *,
+    average: NDArray[np.float32] | float = 0.0,
+    most: int = 2,
+) -> list[list[list[int]]]:
+    """For each customer and each row recommended, the rows of the history that speak most for it, strongest first.
+
+    A product speaks by weight * in . (out - average), and only if that is positive: when it speaks more for this one
+    than for the average product, where `average` is the mean of all OUT vectors. At most `most` are named. Of a long
+    history only the 256 weightiest products are asked.
+    """
+    reasons = Reasons(recommended, most)
+    targets = reasons.targets(outputs_of, average)
+    for mine, of_mine in zip(history.slices(), targets, strict=True):
+        own, weights = history.weightiest(mine, REASON_HISTORY)
+        reasons.add(shares_of(vectors, of_mine, own, weights), own)
+    return reasons.lists()
+
+
+def shares_of(
+    vectors: NDArray[np.float32], targets: NDArray[np.float32], rows: NDArray[np.int64], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """float32 (n_targets, n_rows): how much each row of a history speaks for each target vector."""
+    shares: NDArray[np.float32] = (targets @ vectors.take(rows, axis=0).T) * weights
+    return shares
+
+
+class Reasons:
+    """For each target of each customer the rows with the greatest positive shares, at most `most`, strongest first."""
+
+    def __init__(self, recommended: Sequence[NDArray[np.integer]], most: int) -> None:
+        """`recommended`: each customer's targets."""
+        self._targets = np.concatenate((np.zeros(0, np.int64), *recommended))
+        self._places = [slice(*ends) for ends in pairwise(accumulate(map(len, recommended), initial=0))]
+        self._rows = np.full((len(self._targets), most), -1, np.int64)
+        self._shares = np.zeros((len(self._targets), most))
+        self._used = 0
+
+    def targets(
+        self,
+        outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
+        average: NDArray[np.float32] | float,
+    ) -> list[NDArray[np.float32]]:
+        """Each customer's (n_targets, dimension): how the OUT vectors differ from the average, looked up at once."""
+        outputs = outputs_of(self._targets) - average
+        return [outputs[mine] for mine in self._places]
+
+    def add(self, shares: NDArray[np.floating], rows: NDArray[np.int64]) -> None:
+        """The next customer's shares (n_targets, n_rows), which are used up, and the rows whose they are."""
+        mine = slice(self._used, self._used + len(shares))
+        self._used = mine.stop
+        shares = np.ascontiguousarray(shares)  # so that `flat` is the same memory
+        flat = shares.reshape(-1)
+        begins = np.arange(len(shares)) * len(rows)
+        for rank in range(min(self._rows.shape[1], len(rows))):
+            best = shares.argmax(axis=1)
+            self._rows[mine, rank] = rows.take(best)
+            best += begins
+            self._shares[mine, rank] = flat.take(best)
+            flat[best] = -np.inf
+
+    def lists(self) -> list[list[list[int]]]:
+        """By customer, by target."""
+        self._rows[self._shares <= 0] = -1
+        found = [[row for row in mine if row >= 0] for mine in self._rows.tolist()]
+        return [found[mine] for mine in self._places]
