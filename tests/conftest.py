@@ -9,6 +9,8 @@ import signal
 
 import pytest
 
+pytest_plugins = ["tests.builders.fixtures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("alsobought")

@@ -32,8 +32,8 @@ from tests.benchmarks.bench_ingest import PARTITIONS, TOPIC, fill
 from tests.benchmarks.echo import Echo
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, java_broker, real_data, scratch, until
-from tests.kafka.java_broker import JavaBroker
-from tests.kafka.service import Service, ShopTopics
+from tests.kafka.brokers.java import JavaBroker
+from tests.kafka.support.service import Service, ShopTopics
 
 OURS, ECHO = "answers", "echo"
 REAL, LARGE, INDEX_ALONE = MODELS = ("real", "large", "large, index alone")

@@ -22,7 +22,7 @@ from tests.benchmarks.asking import Asker
 from tests.benchmarks.bench_answers import TOPICS, teach
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, java_broker, real_data, scratch
-from tests.kafka.service import Service
+from tests.kafka.support.service import Service
 
 IDLE, LEARNING, CATCHING_UP = "idle", "a full training beside it", "catching up"
 

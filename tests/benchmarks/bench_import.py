@@ -26,9 +26,9 @@ from serving.client.client import Client
 from serving.runtime.logs import set_up_logging
 from tests.benchmarks.bench_answers import TOPICS
 from tests.benchmarks.setting import ROOT, introduce, java_broker, number, real_data, scratch, table, until
-from tests.kafka.background import Background
-from tests.kafka.java_broker import JavaBroker
-from tests.kafka.service import Service
+from tests.kafka.brokers.java import JavaBroker
+from tests.kafka.support.background import Background
+from tests.kafka.support.service import Service
 
 _CUSTOMERS = (
     "SELECT customer_id FROM read_parquet(?) GROUP BY customer_id "

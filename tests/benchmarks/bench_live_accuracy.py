@@ -15,8 +15,8 @@ from confluent_kafka import Producer
 from consumers.file_import.purchase_files import Columns, Event, open_purchases
 from consumers.kafka.clients import KafkaClients
 from tests.benchmarks.setting import introduce, java_broker, real_data, scratch, table, until
-from tests.kafka.running_shop import make_topics, named_topics
-from tests.kafka.service import Service
+from tests.kafka.support.running_shop import make_topics, named_topics
+from tests.kafka.support.service import Service
 
 DAY_MS = 86_400_000
 TOPICS = named_topics("bench")

@@ -22,9 +22,9 @@ from pathlib import Path
 import confluent_kafka
 import psutil
 
-from tests.kafka.jars import KAFKA_VERSION
-from tests.kafka.java_broker import JavaBroker
-from tests.kafka.service import Service
+from tests.kafka.brokers.jars import KAFKA_VERSION
+from tests.kafka.brokers.java import JavaBroker
+from tests.kafka.support.service import Service
 
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("numpy", "msgspec", "faiss-cpu", "gensim")

@@ -24,8 +24,8 @@ from serving.http_api.server import Probes, start_http
 from serving.kafka_api.reply_addresses import ReplyTopics
 from serving.kafka_api.responder import KafkaResponder, Ownership
 from serving.protocol.request_body import RequestRules
+from tests.builders.small_shop import SOURCE, open_shop
 from tests.fuzz.odd_records import odd_record, odd_request
-from tests.unit.small_shop import SOURCE, open_shop
 
 Target = Callable[[bytes], None]
 _PHONES = PurchaseDecoder(b"a secret of the shop")

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.kafka.brokers import Broker, eventually
-from tests.kafka.fleet import ALL, MISSING, Fleet, kinds
-from tests.kafka.jars import Unavailable
-from tests.kafka.java_broker import JavaBroker
-from tests.kafka.load import two_interests
-from tests.kafka.running_shop import RunningShop, make_topics, named_topics, running_shop
-from tests.kafka.service import Service, ShopTopics
-from tests.kafka.shop_client import ShopClient
+from tests.kafka.brokers.broker import Broker, eventually
+from tests.kafka.brokers.fleet import ALL, MISSING, Fleet, kinds
+from tests.kafka.brokers.jars import Unavailable
+from tests.kafka.brokers.java import JavaBroker
+from tests.kafka.support.load import two_interests
+from tests.kafka.support.running_shop import RunningShop, make_topics, named_topics, running_shop
+from tests.kafka.support.service import Service, ShopTopics
+from tests.kafka.support.shop_client import ShopClient
 
 T = TypeVar("T")
 SERVICES = pytest.StashKey[list[Service]]()

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from tests.kafka.background import Background
-from tests.kafka.brokers import Broker
-from tests.kafka.records import Read
-from tests.kafka.service import ShopTopics
-from tests.kafka.shop_client import is_record, reader_at_end, to_read
+from tests.kafka.brokers.broker import Broker
+from tests.kafka.support.background import Background
+from tests.kafka.support.records import Read
+from tests.kafka.support.service import ShopTopics
+from tests.kafka.support.shop_client import is_record, reader_at_end, to_read
 
 _PATIENCE_S = 120.0
 _TURN_S = 0.005

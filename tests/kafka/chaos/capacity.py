@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Callable, Mapping
 
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
-from tests.kafka.running_shop import RunningShop
+from tests.kafka.support.running_shop import RunningShop
 
 _BURST = 1500
 _BURSTS = 3

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from tests.kafka import load
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
+from tests.kafka.brokers.java import JavaBroker
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.scenario import Scenario, slowest
 from tests.kafka.chaos.verdict import wrong
-from tests.kafka.java_broker import JavaBroker
-from tests.kafka.running_shop import running_shop
+from tests.kafka.support import load
+from tests.kafka.support.running_shop import running_shop
 
 CROWD = load.Crowd(customers=150, tastes=4, stay=1500)
 

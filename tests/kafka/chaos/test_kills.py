@@ -7,12 +7,12 @@ import pytest
 
 from model.snapshots.metadata import versions
 from model.snapshots.reader import open_snapshot
-from tests.kafka import load
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.power import lose_power
 from tests.kafka.chaos.scenario import Scenario, slowest
 from tests.kafka.chaos.verdict import wrong
+from tests.kafka.support import load
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

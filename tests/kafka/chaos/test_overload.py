@@ -6,12 +6,12 @@ import time
 import psutil
 import pytest
 
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.capacity import capacity_per_s
 from tests.kafka.chaos.scenario import Scenario
-from tests.kafka.records import purchase
-from tests.kafka.running_shop import running_shop
+from tests.kafka.support.records import purchase
+from tests.kafka.support.running_shop import running_shop
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from tests.kafka import load
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.scenario import Scenario, slowest
 from tests.kafka.chaos.verdict import wrong
+from tests.kafka.support import load
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

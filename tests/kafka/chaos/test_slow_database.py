@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from tests.kafka import load
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.scenario import Scenario, slowest
 from tests.kafka.chaos.verdict import wrong
-from tests.kafka.running_shop import running_shop
+from tests.kafka.support import load
+from tests.kafka.support.running_shop import running_shop
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.kafka import load
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.capacity import capacity_per_s
 from tests.kafka.chaos.scenario import Scenario
 from tests.kafka.chaos.verdict import wrong_sequences
 from tests.kafka.chaos.vital_figures import DRAWN, MIB, VitalFigures
-from tests.kafka.running_shop import RunningShop, running_shop
-from tests.kafka.service import ROOT
+from tests.kafka.support import load
+from tests.kafka.support.running_shop import RunningShop, running_shop
+from tests.kafka.support.service import ROOT
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 

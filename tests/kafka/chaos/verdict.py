@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.kafka import oracle
-from tests.kafka.answers import wrong_answers
-from tests.kafka.brokers import eventually
+from tests.kafka.brokers.broker import eventually
 from tests.kafka.chaos.asking import Asking
 from tests.kafka.chaos.scenario import Scenario
-from tests.kafka.records import Read
+from tests.kafka.support import oracle
+from tests.kafka.support.answers import wrong_answers
+from tests.kafka.support.records import Read
 
 _CATCH_UP_S = 120.0
 

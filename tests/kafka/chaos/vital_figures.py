@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.kafka.service import Service
+from tests.kafka.support.service import Service
 
 MIB = 2**20
 DRAWN = {

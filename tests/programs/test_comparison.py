@@ -1,0 +1,77 @@
+"""The comparison: one row a model, the same customers in each, and what is switched off is off."""
+
+import pytest
+
+from model.embeddings.parameters import TooLittleData, TrainingParameters
+from model.evaluation.comparison import OURS, Plan, tables
+from model.evaluation.replay import SCHEDULES, replay, summaries
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.signals.product_votes import VoteParameters
+from tests.builders.shop_histories import shop_histories
+
+PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
+RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+PLAN = Plan(cut=Cut(20), windows=1, validation=1, seeds=2, recipe=RECIPE)
+
+
+@pytest.fixture(scope="module")
+def table():
+    (found,) = tables(*shop_histories(), PLAN)
+    return found
+
+
+def test_ours_comes_first_and_every_model_has_a_row(table):
+    names = [row.name for row in table.rows]
+
+    assert names[0] == OURS
+    assert {"popularity, all time", "ALS", "BPR", "EASE", "EASE-rn + our recency and trend"} <= set(names)
+
+
+def test_all_rows_judge_the_same_customers(table):
+    assert {len(row.judged.ndcg) for row in table.rows} == {table.customers}
+
+
+def test_in_a_shop_of_groups_ours_beats_best_sellers(table):
+    ndcg = {row.name: row.means["ndcg"] for row in table.rows}
+
+    assert ndcg[OURS] > 2 * ndcg["popularity, all time"]
+
+
+def test_parts_that_are_switched_off_have_no_row_and_no_weight():
+    plan = Plan(cut=Cut(20), windows=1, validation=1, seeds=1, parts=("votes",), peers=False, recipe=RECIPE)
+    (found,) = tables(*shop_histories(), plan)
+
+    assert [row.name for row in found.rows] == [OURS, f"{OURS} without votes", f"{OURS}, item2vec and index alone"]
+    assert found.calibration.weights.neighbours == 0
+
+
+def test_windows_by_orders_have_tables_too():
+    plan = Plan(cut=Cut(None), windows=2, validation=1, seeds=1, peers=False, recipe=RECIPE)
+
+    assert [found.window for found in tables(*shop_histories(), plan)] == [0, 1]
+
+
+def test_too_few_customers_are_said_to_be_too_few():
+    plan = Plan(cut=Cut(20), windows=1, seeds=1, peers=False, recipe=RECIPE)
+
+    with pytest.raises(TooLittleData):
+        list(tables(*shop_histories(customers=20), plan))
+
+
+def test_a_replay_learns_slice_after_slice():
+    steps = replay(*shop_histories(), RECIPE, slices=2)
+
+    assert [step.schedule for step in steps] == [*SCHEDULES, *SCHEDULES]
+    kinds = {(step.schedule, step.slice): step.kind for step in steps}
+    assert kinds["update", 1] == "full"
+    assert kinds["update", 2] == "increment"
+    assert kinds["frozen", 2] == "nothing"
+    assert kinds["full retrain", 2] == "full"
+
+
+def test_a_summary_counts_no_seconds_of_the_first_slice():
+    frozen = next(one for one in summaries(replay(*shop_histories(), RECIPE, slices=2)) if one.schedule == "frozen")
+
+    assert frozen.seconds < 0.1
+    assert frozen.full_trainings == 0

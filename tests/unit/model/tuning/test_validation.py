@@ -1,0 +1,67 @@
+"""Training parameters judged on a window: every customer once, by weights that the other half taught."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model.embeddings.parameters import TrainingParameters
+from model.offline.measures import judge
+from model.offline.recommender import OwnRecipe
+from model.offline.splits import Cut
+from model.signals.product_votes import VoteParameters
+from model.tuning.validation import TooFewTested, cross_judged, weighed, windows_of
+from tests.builders.shop_histories import shop_histories
+
+PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
+RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return shop_histories()
+
+
+@pytest.fixture(scope="module")
+def window(shop):
+    return windows_of(shop[0], Cut(20), 1)[0]
+
+
+@pytest.fixture(scope="module")
+def trial(shop, window):
+    return window.learnt(shop[1], RECIPE)
+
+
+def test_every_tested_customer_is_judged(trial):
+    ndcg = cross_judged(trial)
+
+    assert len(ndcg) == len(trial.truth.customers)
+    assert ndcg.mean() > 0.4
+
+
+def test_vectors_of_another_length_are_judged_alike(trial):
+    longer = replace(trial.model.item2vec, vectors=trial.model.item2vec.vectors * np.float32(3))
+    stretched = replace(trial, model=replace(trial.model, item2vec=longer))
+
+    assert cross_judged(stretched).mean() == pytest.approx(cross_judged(trial).mean(), rel=0.05)
+
+
+def test_without_weights_the_index_alone_is_judged(shop, window):
+    trial = window.learnt(shop[1], replace(RECIPE, weights=None))
+
+    shown = trial.model.recommend(trial.truth.customers, 10)
+    assert cross_judged(trial).tolist() == judge(shown, trial.truth, trial.model.evidence.demand.total).ndcg.tolist()
+    assert weighed([trial], trial.model.recipe) == trial.model.recipe
+
+
+def test_product_votes_are_learnt_once_for_each_vocabulary(shop, window, trial):
+    again = window.learnt(shop[1], replace(RECIPE, parameters=replace(PARAMETERS, vector_size=8)))
+    fewer = window.learnt(shop[1], replace(RECIPE, parameters=replace(PARAMETERS, min_count=40)))
+
+    assert again.model.evidence.votes is trial.model.evidence.votes
+    assert fewer.model.evidence.votes is not trial.model.evidence.votes
+
+
+def test_windows_that_test_too_few_are_no_windows():
+    with pytest.raises(TooFewTested, match="50 are needed"):
+        windows_of(shop_histories(customers=30)[0], Cut(20), 2)
