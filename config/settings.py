@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.value_types import (
     Allowed,
     AnyCase,
+    EventTypes,
     Folder,
     InstanceId,
     KafkaProperties,
@@ -101,6 +102,10 @@ class IngestSettings(Section):
     """Key of the hash that turns a phone number into a profile id; without it such purchases are dead letters."""
     max_future_s: Annotated[int, Field(ge=0, le=315_360_000)] = 86_400
     """A purchase dated further than so many seconds ahead of the clock is a dead letter."""
+    earliest_purchase_year: Annotated[int, Field(ge=1970, le=2100)] = 1995
+    """A purchase dated before this year is a dead letter: mostly it is a time in another unit, or an empty one."""
+    purchase_types: EventTypes = ("purchased", "purchase.completed", "order.placed", "order.paid", "order.completed")
+    """Event types that are purchases, beside purchase itself: their last words, however written; * is every type."""
 
 
 class AnswerSettings(Section):
@@ -114,6 +119,8 @@ class AnswerSettings(Section):
     """How many products are recommended when the request does not say."""
     max_k: Annotated[int, Field(ge=1, le=10_000)] = 100
     """The most products a request may ask for."""
+    unknown_request_fields: Literal["refuse", "ignore"] = "refuse"
+    """Fields of a request that are not known: an error that names them, or ignored and named in the reply."""
     error_header: VisibleText = "error"
     """Name of the header that marks an error reply and holds its code."""
 

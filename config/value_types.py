@@ -30,7 +30,7 @@ def _kafka_name(name: str | None) -> str | None:
     return name
 
 
-def _reply_topics(given: object) -> object:
+def _list(given: object) -> object:
     if isinstance(given, str) and given.lstrip().startswith("["):  # a JSON list, as other tools write into environments
         with suppress(ValueError):
             given = json.loads(given)
@@ -39,6 +39,13 @@ def _reply_topics(given: object) -> object:
         return parts
     names = tuple(part.strip() if isinstance(part, str) else part for part in parts)
     return tuple(name for name in names if name != "")
+
+
+def _event_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    for event_type in types:
+        if event_type != "*" and not re.search(r"[^\W\d_]", event_type):
+            raise ValueError(f"{event_type!r} has no word in it")
+    return types
 
 
 def _reply_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,9 +90,16 @@ InstanceId = Annotated[
 ReplyTopics = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(_reply_topics),
+    BeforeValidator(_list),
     AfterValidator(_reply_patterns),
     Allowed("topic names or beginnings of them with * at the end, separated by commas"),
+]
+EventTypes = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_list),
+    AfterValidator(_event_types),
+    Allowed("event types such as order.placed, separated by commas; * for every type"),
 ]
 Servers = Annotated[str, AfterValidator(_servers), Allowed("host:port, more of them separated by commas")]
 VisibleText = Annotated[str, AfterValidator(_visible), Allowed("a text without control characters")]

@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from consumers.decoding.fields import InvalidRecord, checked_id, parsed, text
+from consumers.decoding.loose_values import Id, id_text, number, truth
+from consumers.decoding.purchases import optional_id, taken
+from consumers.ingest.catalogue import _words
 from consumers.kafka.records import Record
 from model.catalogue.product import Product
 
 
 class _Listed(msgspec.Struct, gc=False):
-    product_id: str
-    brand_id: str | None = None
-    title: str | None = None
-    category: str | None = None
-    price: float | None = None
-    withdrawn: bool = False
+    product_id: Id
+    brand_id: Id | None = None
+    title: Id | None = None  # "1984" is a title too
+    category: Id | None = None
+    price: float | str | None = None
+    withdrawn: bool | str | None = False
 
 
 _LISTED = msgspec.json.Decoder(_Listed)
@@ -36,19 +39,16 @@ def read_listed(record: Record, brands_of: Callable[[str], Sequence[str]]) -> li
         product_id = checked_id(text(record.key, "key"), "key")
         return [Product(brand, product_id, withdrawn=True) for brand in brands_of(product_id) or [""]]
     listed = parsed(_LISTED, value)
-    price = listed.price
+    price = listed.price if listed.price is None else taken(number, listed.price, "price")
     if price is not None and not (0 <= price < math.inf):
         raise InvalidRecord("out_of_range", "price", "price is below 0 or not finite")
-    for field_name in ("title", "category"):
-        if len(getattr(listed, field_name) or "") > _MAX_TEXT:
-            raise InvalidRecord("out_of_range", field_name, f"{field_name} is longer than {_MAX_TEXT} characters")
     return [
         Product(
-            checked_id(listed.brand_id, "brand_id") if listed.brand_id else "",
-            checked_id(listed.product_id, "product_id"),
+            optional_id(listed.brand_id, "brand_id"),
+            checked_id(taken(id_text, listed.product_id, "product_id"), "product_id"),
             price,
-            listed.title,
-            listed.category,
-            listed.withdrawn,
+            _words(listed.title, "title"),
+            _words(listed.category, "category"),
+            listed.withdrawn is not None and taken(truth, listed.withdrawn, "withdrawn"),
         )
     ]

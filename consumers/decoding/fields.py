@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
+from consumers.decoding.foreign_bytes import likely_cause, remedy
+
 T = TypeVar("T")
 
 
@@ -35,9 +37,11 @@ def parsed(decoder: "msgspec.json.Decoder[T]", value: bytes | msgspec.Raw, withi
         if missing:
             raise InvalidRecord("missing_field", field, f"{field} is missing") from None
         reason = "out_of_range" if "out of range" in message else "wrong_type"
-        raise InvalidRecord(reason, field, f"{field}: {message[:1].lower()}{message[1:]}") from None
+        words = f"{field}: {message[:1].lower()}{message[1:]}{remedy(field, message)}"
+        raise InvalidRecord(reason, field, words) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRecord("not_json", within or "value", f"the value is no JSON: {str(error)[:200]}") from None
+        why = likely_cause(bytes(value)) or str(error)[:200]
+        raise InvalidRecord("not_json", within or "value", f"the value is no JSON: {why}") from None
 
 
 def text(value: bytes | None, field: str) -> str | None:

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from consumers.decoding.event_times import EARLIEST_YEAR, start_of_year_s
 from consumers.decoding.fields import MAX_ID_CHARACTERS
 from model.purchases.changes import Purchase
 
 MAX_ITEMS = 10_000
 MAX_PRICE = 1e12  # what a float32 and a reader can still make sense of
 _NAN = float("nan")
+_EARLIEST_S = start_of_year_s(EARLIEST_YEAR)
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 _IdOrNone = Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)]
@@ -33,13 +35,18 @@ class _Plain(msgspec.Struct, gc=False):
     event_id: _IdOrNone = ""
     brand_id: _IdOrNone = ""
     event_type: Literal["purchase"] = "purchase"
+    # what else may say that this is no purchase, or wraps one: for the careful reader
+    type: None = None
+    eventType: None = None  # noqa: N815 - the field's name on the wire
+    event: None = None
+    status: None = None
 
 
 _PLAIN = msgspec.json.Decoder(_Plain)
 
 
-def plain_purchase(value: bytes, latest_s: float) -> Purchase | None:
-    """The purchase, None for a record of another form; `latest_s` is the last moment that is taken, since 1970."""
+def plain_purchase(value: bytes, latest_s: float, earliest_s: float = _EARLIEST_S) -> Purchase | None:
+    """The purchase, None for a record of another form; it may lie between these moments, in seconds since 1970."""
     try:
         event = _PLAIN.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -47,7 +54,7 @@ def plain_purchase(value: bytes, latest_s: float) -> Purchase | None:
     products = [item.product_id for item in event.items]
     seconds = event.occurred_at.timestamp()
     if (
-        not 0 <= seconds <= latest_s
+        not earliest_s <= seconds <= latest_s
         or not "".join((event.profile_id, event.event_id, event.brand_id, *products)).isprintable()
         or len(set(products)) < len(products)
     ):

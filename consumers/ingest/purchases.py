@@ -1,21 +1,24 @@
 """A batch of purchases records into the store: decoded, the bad ones buried, the rest stored in one transaction.
 
+Events of another type than a purchase are skipped and counted; so is a null value that forgets nobody.
+
 A dead letter is delivered before the offset of its record is stored; a record that was stored before is neither decoded
 nor buried again.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from confluent_kafka import murmur2
 
 from consumers.decoding.fields import InvalidRecord
-from consumers.decoding.purchases import PurchaseDecoder
+from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
+from consumers.observability.odd_events import OddEvents
 from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.plan import Applied
 from model.store.writer import Store
@@ -40,6 +43,7 @@ class Ingest:
     metrics: Metrics
     on_applied: Callable[[Applied], None]
     judge: Judge | None = None
+    odd: OddEvents = field(default_factory=OddEvents)
 
     def take(self, records: Sequence[Record]) -> None:
         """Store a batch. Raises `StoreUnavailable` or `BrokerUnavailable`, and then nothing of it is stored."""
@@ -52,10 +56,26 @@ class Ingest:
         with self.metrics.stage_seconds("ingest").time():
             applied = self.store.apply(changes)
         self.on_applied(applied)
-        outcomes = (applied.applied, applied.duplicate, applied.replayed, applied.forgotten, len(letters))
-        for outcome, count in zip(("applied", "duplicate", "replayed", "forgotten", "dead"), outcomes, strict=True):
+        outcomes = {
+            "applied": applied.applied,
+            "duplicate": applied.duplicate,
+            "replayed": applied.replayed,
+            "forgotten": applied.forgotten,
+            "forgot_nobody": len(applied.nobody),
+            "dead": len(letters),
+        }
+        for outcome, count in outcomes.items():
             if count:
                 self.metrics.events(outcome).inc(count)
+        self._say(records, applied)
+
+    def _say(self, records: Sequence[Record], applied: Applied) -> None:
+        nobody = set(applied.nobody)
+        for record in records if nobody else ():
+            if (record.partition, record.offset) in nobody:
+                self.odd.forgot_nobody(record)
+        self.odd.took(self.decoder.types.taken)
+        self.odd.turn()
 
     def _decoded(self, records: Sequence[Record]) -> tuple[list[LogRecord], list[DeadLetter]]:
         changes: list[LogRecord] = []
@@ -70,12 +90,20 @@ class Ingest:
                     change = self._change(record, now_s)
                     home = murmur2(record.key or change.profile.encode(), self.partition_count)
                     misrouted += home != record.partition
+                except OtherEvent as error:
+                    self._skip(error.event_type)
                 except InvalidRecord as error:
                     letters.append(DeadLetter(record, error.reason, str(error)))
             changes.append(LogRecord(record.partition, record.offset, change))
         if misrouted:
             self.metrics.events("misrouted").inc(misrouted)
         return changes, letters
+
+    def _skip(self, event_type: str) -> None:
+        label = self.metrics.event_type_label(event_type)
+        self.metrics.events("skipped").inc()
+        self.metrics.skipped_events(label).inc()
+        self.odd.skip(label)
 
     def _change(self, record: Record, now_s: float) -> Purchase | Forget:
         if record.headers_unreadable:

@@ -21,7 +21,7 @@ from model.purchases.changes import Forget
 from model.store.reader import source_of
 
 Verdict = Literal["holds", "nothing", "unknown"]
-_FAR_S = 2**40  # a purchase counts here whatever its time
+_FAR_S = 2**37  # a purchase counts here however far ahead its time is
 
 
 @dataclass(slots=True)
@@ -97,7 +97,8 @@ def trace(topics: Topics, decoder: PurchaseDecoder, names: frozenset[str], progr
 def _of(records: Sequence[Record], decoder: PurchaseDecoder, names: frozenset[str]) -> Iterator[Record]:
     for record in records:
         try:
-            change = decoder.decode(record.key, record.value, record.header_values(), 1, _FAR_S)
+            timestamp_s = record.timestamp_ms / 1000
+            change = decoder.decode(record.key, record.value, record.header_values(), timestamp_s, _FAR_S)
         except InvalidRecord:
             continue
         if change.profile in names or (isinstance(change, Forget) and change.also in names):

@@ -24,6 +24,8 @@ from consumers.observability.vital_signs import Heartbeat, RecommendedShare
 _PREFIX = "alsobought_"
 _FAST_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _REPLY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_OUTCOMES = ("applied", "duplicate", "replayed", "forgotten", "forgot_nobody", "skipped", "misrouted", "dead")
+_EVENT_TYPES = 50  # that have a series of their own
 _TRAINING_S = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 Family = TypeVar("Family", Counter, Gauge, Histogram)
@@ -73,6 +75,7 @@ class Metrics:
         self.heartbeat = Heartbeat()
         self.recommended = RecommendedShare()
         self.brand_label = BrandLabels(brands)
+        self.event_type_label = BrandLabels(_EVENT_TYPES)
         self._model_made_at_s = float("nan")
         self._described: list[DescribedMetric] = []
         self._declare_records()
@@ -100,12 +103,21 @@ class Metrics:
             self._counter(
                 "events_total",
                 "Purchase events by what became of them: applied, duplicate (its id was seen lately), replayed "
-                "(already stored), forgotten (a customer was erased), misrouted (on a wrong partition) or dead.",
+                "(already stored), forgotten (a customer was erased), forgot_nobody (a null value under whose key "
+                "nobody is known), skipped (of another type than a purchase), misrouted (on a wrong partition) or "
+                "dead.",
                 "outcome",
             )
         )
-        for outcome in ("applied", "duplicate", "replayed", "forgotten", "misrouted", "dead"):
+        for outcome in _OUTCOMES:
             self.events(outcome)
+        self.skipped_events = Labelled(
+            self._counter(
+                "skipped_events_total",
+                "Events on purchases that are no purchase, by type; beyond 50 types all further ones are other.",
+                "type",
+            )
+        )
         self.dead_letters = Labelled(
             self._counter("dead_letters_total", "Records sent to the dead-letter topic, by reason.", "topic", "reason")
         )
@@ -163,6 +175,16 @@ class Metrics:
                 "stage",
             )
         )
+        self.requests_wrong_clock = Labelled(
+            self._counter(
+                "requests_wrong_clock_total",
+                "Answered requests that are left out of request_seconds, since their record timestamp lies more than a "
+                "second ahead of the clock, or further behind it than 30 s and request_max_age_ms.",
+                "clock",
+            )
+        )
+        for clock in ("ahead", "behind"):
+            self.requests_wrong_clock(clock)
         self.requests_expired = self._counter(
             "requests_expired_total", "Requests dropped because their deadline had passed."
         )

@@ -35,6 +35,7 @@ class Applied:
     duplicate: int = 0
     replayed: int = 0
     forgotten: int = 0
+    nobody: list[tuple[int, int]] = field(default_factory=list)  # (partition, offset) of what forgot no customer
     products: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # (m,) product numbers
     times: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # (m,) seconds since 1970
     buyers: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))  # customer numbers, by order
@@ -79,7 +80,10 @@ class Plan:
                 waiting.append((log.number, change))
             elif isinstance(change, Forget):
                 self._take(waiting)
-                self._forget(change)
+                if self._forget(change):
+                    self.result.forgotten += 1
+                else:
+                    self.result.nobody.append((partition, offset))
                 waiting = []
         self._take(waiting)
         self.orders = self._all_orders()
@@ -158,14 +162,16 @@ class Plan:
             self.products.append(product)
         return number
 
-    def _forget(self, forget: Forget) -> None:
+    def _forget(self, forget: Forget) -> bool:
+        """Whether there was anybody to forget."""
+        gone_before = len(self.gone)
         profiles = {forget.profile, forget.also} - {""}
         self._forgotten |= profiles
         for profile in profiles:
             self.gone |= dict.fromkeys(self._known.customers.everywhere(profile), profile)
         for customer in [customer for customer in self._fresh_customers if customer[0] in profiles]:
             self.gone[self._fresh_customers.pop(customer)] = customer[0]
-        self.result.forgotten += 1
+        return len(self.gone) > gone_before
 
     def _all_orders(self) -> Orders | None:
         """The orders as columns, those of forgotten customers without their lines; None when there are none."""

@@ -21,6 +21,7 @@ import numpy as np
 from model.catalogue.packed_products import PackedProducts
 from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
+from model.catalogue.shown_prices import shortest_price
 from model.purchases.changes import Forget, LogRecord
 from model.purchases.histories import Histories
 from model.store import statements
@@ -294,9 +295,12 @@ class Store:
         return self._numbers.by_number
 
     def price_of(self, number: int) -> float | None:
-        """The catalogue's price, else the one that was paid last, else None."""
+        """The catalogue's price, else the one that was paid last, as it is shown, else None."""
         listed = self._numbers.by_number[number].price
-        return self._tail.paid.get(number, self._numbers.price_of(number)) if listed is None else listed
+        if listed is not None:
+            return listed
+        paid = self._tail.paid.get(number, self._numbers.price_of(number))
+        return None if paid is None else shortest_price(paid)
 
     def number_of(self, brand: str, product_id: str) -> int | None:
         """The product's number, None when it was never bought nor listed."""

@@ -26,7 +26,7 @@ class Address:
     topic: str
     partition: int  # -1 = by key
     headers: list[tuple[str, bytes]]  # what the reply carries whatever it says
-    correlation_id: str | None  # for the body, when the request had it there
+    correlation_id: str | int | None  # for the body, when the request had it there
     nest: bool
     explicit: bool  # whether the request itself named a reply topic
 
@@ -43,7 +43,9 @@ class ReplyTopics:
     allowed: Callable[[str], bool]
     partitions_of: Callable[[str], int]  # 0 = no such topic
 
-    def address(self, headers: Mapping[str, bytes], correlation_id: str | None, reply_topic: str | None) -> Address:
+    def address(
+        self, headers: Mapping[str, bytes], correlation_id: str | int | None, reply_topic: str | None
+    ) -> Address:
         """The way back for a request with these headers and, in its body, these two fields. Raises `AddressRefused`."""
         named = _first(headers, TOPIC_HEADERS) if headers else None
         asked = _unquoted(named.decode("utf-8", "replace")) if named else reply_topic
@@ -61,7 +63,7 @@ class ReplyTopics:
             topic=topic,
             partition=_partition(headers, partitions),
             headers=[*correlations, *_traced(headers), *([NEST_DISPOSED] if nest else ()), _CONTENT_TYPE],
-            correlation_id=None if correlations else correlation_id or None,
+            correlation_id=None if correlations or correlation_id == "" else correlation_id,
             nest=nest,
             explicit=bool(asked),
         )

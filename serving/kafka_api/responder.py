@@ -1,7 +1,8 @@
 """From request records to reply records: address, deadline, body, answer, and errors that name the field.
 
-A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read gets an error
-reply where the record itself names a reply topic that may be used, and is a dead letter otherwise.
+A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read, or whose
+deadline is no moment, gets an error reply where the record itself names a reply topic that may be used, and is a dead
+letter otherwise.
 """
 
 import math
@@ -21,6 +22,7 @@ from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
 from model.catalogue.product import Product
 from serving.kafka_api.reply_addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
+from serving.protocol.deadlines import EARLIEST_MS, moment_ms
 from serving.protocol.reply_body import (
     ErrorReply,
     ReplyBody,
@@ -37,7 +39,8 @@ from serving.recommendation.recommender import Recommender
 from serving.recommendation.request import Request
 
 _ID_HEX = 32  # digits of a recommendation_id
-_NO_TIME_MS = 10**15  # from here on a number is no time in milliseconds
+_AHEAD_S = 1.0  # so far clocks may differ
+_LONGEST_WAIT_MS = 30_000  # a request that waited longer than this and request_max_age_ms has a wrong timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class _Open:
     address: Address
     request: Request
     deadline_ms: float
+    ignored: tuple[str, ...]  # fields that are not known
 
 
 @dataclass(slots=True)
@@ -97,9 +101,9 @@ class KafkaResponder:
 
         It is worked out from what is there undecoded: of a flood most requests are dropped by it.
         """
-        named = _time_ms(record.header_values().get("deadline_ms", b"")) if record.headers else None
-        if named is not None:
-            return named
+        named = record.header_values().get("deadline_ms") if record.headers else None
+        if named:
+            return self._moment_ms(record, named)[0]
         return math.inf if b"deadline_ms" in (record.value or b"") else self._too_old_ms(record)
 
     # -- in
@@ -111,7 +115,8 @@ class KafkaResponder:
             body = read_body(record.value)
         except InvalidRecord as error:
             body, failure = salvaged(record.value), error
-        deadline_ms = self._deadline_ms(record, headers, body)
+        deadline_ms, wrong_deadline = self._deadline_ms(record, headers, body)
+        failure = failure or wrong_deadline
         if now_ms > deadline_ms:
             self.metrics.requests_expired.inc()
             return None
@@ -121,24 +126,31 @@ class KafkaResponder:
             return DeadLetter(record, "reply_topic", str(error))
         if failure is None:
             try:
-                return _Open(record, address, self.rules.check(body, headers), deadline_ms)
+                return _Open(record, address, self.rules.check(body, headers), deadline_ms, body.unknown)
             except InvalidRecord as error:
                 failure = error
         if address.explicit:
             return self._error(record, address, body.profile_id, failure)
         return DeadLetter(record, failure.reason, str(failure))
 
-    def _deadline_ms(self, record: Record, headers: Mapping[str, bytes], body: Body) -> float:
-        """When nobody waits any more, in milliseconds since 1970. What is no time counts as not given."""
-        named = _time_ms(headers.get("deadline_ms", b""))
-        if named is not None:
-            return named
-        if body.deadline_ms is not None and 0 <= body.deadline_ms < _NO_TIME_MS:
-            return body.deadline_ms
-        return self._too_old_ms(record)
+    def _deadline_ms(
+        self, record: Record, headers: Mapping[str, bytes], body: Body
+    ) -> tuple[float, InvalidRecord | None]:
+        """When nobody waits any more, in milliseconds since 1970, and what is wrong with how the request says it."""
+        for said in (headers.get("deadline_ms"), body.deadline_ms):
+            if said is not None and said not in (b"", ""):
+                return self._moment_ms(record, said)
+        return self._too_old_ms(record), None
+
+    def _moment_ms(self, record: Record, said: bytes | str | float) -> tuple[float, InvalidRecord | None]:
+        try:
+            return moment_ms(said), None
+        except ValueError as error:
+            return self._too_old_ms(record), InvalidRecord("out_of_range", "deadline_ms", f"deadline_ms {error}")
 
     def _too_old_ms(self, record: Record) -> float:
-        return record.timestamp_ms + self.max_age_ms if record.timestamp_ms > 0 else math.inf
+        """A record whose timestamp is no time in milliseconds is as good as new: nobody can tell how old it is."""
+        return record.timestamp_ms + self.max_age_ms if record.timestamp_ms >= EARLIEST_MS else math.inf
 
     # -- out
 
@@ -184,30 +196,36 @@ class KafkaResponder:
             degraded=answer.degraded,
             variant="control",
             watermark=watermark,
-            correlation_id=case.address.correlation_id or msgspec.UNSET,
+            correlation_id=_unless_none(case.address.correlation_id),
+            ignored=[*case.ignored] or msgspec.UNSET,
         )
 
     def _count(self, record: Record, answer: Answer, now_s: float) -> None:
         strategy = answer.items[0].strategy if answer.items else "none"
         self.metrics.answers(strategy, answer.degraded or "none").inc()
-        if record.timestamp_ms > 0:
-            self.metrics.request_seconds.observe(max(now_s - record.timestamp_ms / 1000, 0.0))
+        if record.timestamp_ms <= 0:
+            return
+        seconds = now_s - record.timestamp_ms / 1000
+        if seconds < -_AHEAD_S:
+            self.metrics.requests_wrong_clock("ahead").inc()
+        elif seconds * 1000 > max(self.max_age_ms, _LONGEST_WAIT_MS):
+            self.metrics.requests_wrong_clock("behind").inc()
+        else:
+            self.metrics.request_seconds.observe(max(seconds, 0.0))
 
     def _error(self, record: Record, address: Address, profile_id: str | None, failure: InvalidRecord) -> Reply:
         self.metrics.error_replies(failure.reason).inc()
         error = error_body(failure)
         said_at = timestamp(datetime.fromtimestamp(self.now_s(), UTC))
-        body = ErrorReply(error, profile_id, said_at, address.correlation_id or msgspec.UNSET)
+        body = ErrorReply(error, profile_id, said_at, _unless_none(address.correlation_id))
         headers = [*address.headers, (self.error_header, failure.reason.encode())]
         if address.nest:
             headers.append((NEST_ERROR, encoded(error)))
         return Reply(address.topic, address.partition, record.key, encoded(body), headers)
 
 
-def _time_ms(header: bytes) -> int | None:
-    if header.isdigit() and len(header) <= len(str(_NO_TIME_MS)) and int(header) < _NO_TIME_MS:
-        return int(header)
-    return None
+def _unless_none(correlation_id: str | int | None) -> str | int | msgspec.UnsetType:
+    return msgspec.UNSET if correlation_id is None else correlation_id
 
 
 def _misrouted(partition: int) -> InvalidRecord:

@@ -55,7 +55,8 @@ class ReplyBody(msgspec.Struct, gc=False):
     degraded: str | None
     variant: str
     watermark: Watermark
-    correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+    correlation_id: str | int | msgspec.UnsetType = msgspec.UNSET
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET  # fields of the request that are not known
 
 
 class ErrorBody(msgspec.Struct, gc=False):
@@ -72,7 +73,7 @@ class ErrorReply(msgspec.Struct, gc=False):
     error: ErrorBody
     profile_id: str | None
     timestamp: str
-    correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+    correlation_id: str | int | msgspec.UnsetType = msgspec.UNSET
 
 
 def timestamp(moment: datetime) -> str:

@@ -1,16 +1,20 @@
 """From the bytes of a request record to a checked `Request`, or to an `InvalidRecord` that names the field.
 
-A field that is null counts as not given: many clients write out every field they have. Unknown fields are ignored, but
-for filters: an unknown filter that was ignored would show what should not be shown.
+A field that is null counts as not given: many clients write out every field they have. A field that is not known is
+refused, or ignored where the setting says so, and then the reply names it; a filter that is not known is always
+refused, since one that was ignored would show what should not be shown.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeGuard
 
 import msgspec
 
 from consumers.decoding.fields import MAX_ID_CHARACTERS, InvalidRecord, checked_id, parsed, text
-from consumers.decoding.purchases import PurchaseDecoder
+from consumers.decoding.loose_values import Id, id_text, truth, whole_number
+from consumers.decoding.purchases import PurchaseDecoder, taken
+from serving.protocol.unknown_fields import unknown_field_words, unknown_fields, unknown_filter_words
 from serving.recommendation.request import KINDS, Kind, Request
 
 FILTERS = ("exclude", "only")
@@ -20,27 +24,50 @@ _SHOWN_CHARACTERS = 40
 _SHOWN_NUMBER = 10**12
 
 
+class _Wire(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The wire form of a request, as loosely typed as clients write it."""
+
+    profile_id: Id | None = None
+    phone: str | None = None
+    brand_id: Id | None = None
+    kind: str | None = None
+    k: int | float | str | None = None
+    product_ids: list[Id] | None = None
+    filters: dict[str, object] | None = None
+    exclude_purchased: bool | str | None = None
+    correlation_id: str | int | None = None
+    reply_topic: str | None = None
+    deadline_ms: int | float | str | None = None
+
+
 class Body(msgspec.Struct, gc=False):
-    """The wire form of a request; also says where the reply goes, for clients that can not set headers."""
+    """A request's body; also says where the reply goes, for clients that can not set headers."""
 
     profile_id: str | None = None
     phone: str | None = None
     brand_id: str | None = None
     kind: str | None = None
     k: int | None = None
-    product_ids: list[str] | None = None
+    product_ids: list[Id] | None = None
     filters: dict[str, object] | None = None
     exclude_purchased: bool | None = None
-    correlation_id: str | None = None
+    correlation_id: str | int | None = None
     reply_topic: str | None = None
-    deadline_ms: int | None = None
+    deadline_ms: int | float | str | None = None
+    unknown: tuple[str, ...] = ()  # the names of fields that would change the answer if they were known
 
 
-_BODY = msgspec.json.Decoder(Body)
+class _Lenient(_Wire, gc=False, forbid_unknown_fields=False):
+    """The same where there are unknown fields, which were named before."""
+
+
+_WIRE = msgspec.json.Decoder(_Wire)
+_LENIENT = msgspec.json.Decoder(_Lenient)
+_FIELDS = _Wire.__struct_fields__
 
 
 def read_body(value: bytes | None) -> Body:
-    """Decode the wire form. Raises `InvalidRecord`."""
+    """Decode the wire form; fields that are not known are only named. Raises `InvalidRecord`."""
     if value is None:
         raise InvalidRecord("missing_field", "value", "the request has no value: send a JSON object with profile_id")
     if len(value) > MAX_REQUEST_BYTES:
@@ -49,7 +76,29 @@ def read_body(value: bytes | None) -> Body:
             "value",
             f"the request has {len(value)} bytes, {MAX_REQUEST_BYTES} are taken; shorten the lists",
         )
-    return parsed(_BODY, value)
+    try:
+        return _body(_WIRE.decode(value))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError
+        unknown = unknown_fields(value, _FIELDS)
+        return _body(parsed(_LENIENT, value), unknown or ())
+
+
+def _body(wire: _Wire, unknown: tuple[str, ...] = ()) -> Body:
+    profile, brand, k, purchased = wire.profile_id, wire.brand_id, wire.k, wire.exclude_purchased
+    return Body(
+        profile_id=profile if profile is None or type(profile) is str else taken(id_text, profile, "profile_id"),
+        phone=wire.phone,
+        brand_id=brand if brand is None else taken(id_text, brand, "brand_id"),
+        kind=wire.kind,
+        k=k if k is None or type(k) is int else taken(whole_number, k, "k"),
+        product_ids=wire.product_ids,
+        filters=wire.filters,
+        exclude_purchased=purchased if purchased is None else taken(truth, purchased, "exclude_purchased"),
+        correlation_id=wire.correlation_id,
+        reply_topic=wire.reply_topic,
+        deadline_ms=wire.deadline_ms,
+        unknown=unknown,
+    )
 
 
 def salvaged(value: bytes | None) -> Body:
@@ -63,12 +112,12 @@ def salvaged(value: bytes | None) -> Body:
     if not isinstance(found, dict):
         return Body()
     texts = {name: value for name, value in found.items() if isinstance(value, str)}
-    deadline = found.get("deadline_ms")
+    profile, correlation, deadline = (found.get(name) for name in ("profile_id", "correlation_id", "deadline_ms"))
     return Body(
-        profile_id=texts.get("profile_id"),
-        correlation_id=texts.get("correlation_id"),
+        profile_id=str(profile) if _is_whole(profile) else texts.get("profile_id"),
+        correlation_id=correlation if _is_whole(correlation) else texts.get("correlation_id"),
         reply_topic=texts.get("reply_topic"),
-        deadline_ms=deadline if isinstance(deadline, int) else None,
+        deadline_ms=deadline if _is_whole(deadline) else texts.get("deadline_ms"),
     )
 
 
@@ -79,9 +128,12 @@ class RequestRules:
     default_k: int
     max_k: int
     decoder: PurchaseDecoder  # knows how a phone number becomes a profile id
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
 
     def check(self, body: Body, headers: Mapping[str, bytes]) -> Request:
         """The request in its checked form. Raises `InvalidRecord`."""
+        if body.unknown and self.unknown_fields == "refuse":
+            raise InvalidRecord("unknown_field", body.unknown[0], unknown_field_words(body.unknown, _FIELDS))
         filters = body.filters or {}
         _refuse_unknown(filters)
         only = filters.get("only")
@@ -131,8 +183,7 @@ def _brand(body: Body, headers: Mapping[str, bytes]) -> str | None:
 def _refuse_unknown(filters: Mapping[str, object]) -> None:
     for name in filters:
         if name not in FILTERS:
-            field = f"filters.{name[:_SHOWN_CHARACTERS]}" if name.isprintable() else "filters"
-            raise InvalidRecord("out_of_range", field, f"{field} is not known; allowed: {', '.join(FILTERS)}")
+            raise InvalidRecord("out_of_range", *unknown_filter_words(name, FILTERS))
 
 
 def _ids(values: object, field: str) -> tuple[str, ...]:
@@ -143,12 +194,19 @@ def _ids(values: object, field: str) -> tuple[str, ...]:
         raise InvalidRecord("wrong_type", field, f"{field}: expected a list of product ids")
     if len(values) > MAX_IDS:
         raise InvalidRecord("out_of_range", field, f"{field} has {len(values)} entries, {MAX_IDS} are taken")
-    if not _all_plain(values):
-        for at, value in enumerate(values):
-            if not isinstance(value, str):
-                raise InvalidRecord("wrong_type", f"{field}[{at}]", f"{field}[{at}]: expected a product id, a text")
-            checked_id(value, f"{field}[{at}]")
-    return tuple(values)
+    if _all_plain(values):
+        return tuple(values)
+    return tuple(_product_id(value, f"{field}[{at}]") for at, value in enumerate(values))
+
+
+def _product_id(value: object, field: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidRecord("wrong_type", field, f"{field}: expected a product id, a text")
+    return checked_id(taken(id_text, value, field), field)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _SHOWN_NUMBER**2
 
 
 def _all_plain(values: Sequence[object]) -> bool:

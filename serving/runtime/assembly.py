@@ -13,6 +13,8 @@ import structlog
 from confluent_kafka import KafkaException, murmur2
 
 from config.settings import Settings, matches_topic
+from consumers.decoding.event_times import start_of_year_s
+from consumers.decoding.event_types import PurchaseTypes
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.clients import KafkaClients
@@ -169,7 +171,7 @@ def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> 
     settings, topics, store = base.settings, base.topics, base.store
     return KafkaResponder(
         recommender=recommender,
-        rules=RequestRules(settings.default_k, settings.max_k, decoder_of(settings)),
+        rules=RequestRules(settings.default_k, settings.max_k, decoder_of(settings), settings.unknown_request_fields),
         addresses=ReplyTopics(
             default=topics.names.replies,
             allowed=lambda topic: any(matches_topic(allowed, topic) for allowed in settings.allowed_reply_topics),
@@ -228,7 +230,12 @@ def topic_names(settings: Settings) -> TopicNames:
 def decoder_of(settings: Settings) -> PurchaseDecoder:
     """The decoder of purchases in force."""
     key = settings.phone_hash_key
-    return PurchaseDecoder(None if key is None else key.get_secret_value().encode(), settings.max_future_s)
+    return PurchaseDecoder(
+        phone_hash_key=None if key is None else key.get_secret_value().encode(),
+        max_future_s=settings.max_future_s,
+        earliest_s=start_of_year_s(settings.earliest_purchase_year),
+        types=PurchaseTypes(settings.purchase_types),
+    )
 
 
 def group_properties(settings: Settings) -> dict[str, str]:

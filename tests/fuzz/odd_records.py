@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 FIELDS = (
     *("profile_id", "event_id", "brand_id", "items", "product_id", "quantity", "price", "occurred_at", "phone"),
-    *("event_type", "payload", "data", "id", "source", "time", "title", "category", "withdrawn"),
+    *("event_type", "payload", "data", "id", "source", "time", "title", "category", "withdrawn", "type", "status"),
     *("kind", "k", "product_ids", "filters", "only", "exclude", "exclude_purchased", "deadline_ms"),
     *("reply_topic", "correlation_id", "version", "uri", "sha256", "created_at", "serves", "newest", "previous"),
 )

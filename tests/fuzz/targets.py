@@ -9,6 +9,7 @@ import math
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from consumers.ingest.dead_letters import headers_of, original_timestamp_ms
 from consumers.ingest.purchases import Ingest
 from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
+from consumers.observability.odd_events import OddEvents
 from consumers.releases.announcement import UnreadableAnnouncement, read_announcement
 from serving.cli import dead_letters
 from serving.http_api.server import Probes, start_http
@@ -54,9 +56,17 @@ class Targets:
         self._open.callback(self.shop.store.close)
         self.letters = Letters()
         self._offset = self.shop.store.next_offset(SOURCE[3])
-        self._ingest = Ingest(self.shop.store, _PHONES, self.letters, 6, self.shop.metrics, lambda _applied: None)
+        self._ingest = Ingest(
+            self.shop.store,
+            _PHONES,
+            self.letters,
+            6,
+            self.shop.metrics,
+            lambda _applied: None,
+            odd=OddEvents(say=_looked_at),
+        )
         self._catalogue = Catalogue(self.shop.store, self.letters, self.shop.metrics, "cluster", "catalog")
-        self._responder = _responder(self.shop)
+        self._responders = [_responder(self.shop, unknown) for unknown in ("refuse", "ignore")]
         server = start_http("127.0.0.1", 0, Metrics().registry, Probes(lambda: 0.0, list, list))
         self._open.callback(server.close)
         where = urlsplit(server.url)
@@ -82,8 +92,9 @@ class Targets:
         self._catalogue.take([odd_record(data, "catalog")])
 
     def requests(self, data: bytes) -> None:
-        """At most one thing goes out, and it is JSON or a dead letter."""
-        for outgoing in self._responder.respond([odd_record(data, "requests")]):
+        """What goes out is JSON or a dead letter, whether unknown fields are refused or ignored."""
+        record = odd_record(data, "requests")
+        for outgoing in chain.from_iterable(responder.respond([record]) for responder in self._responders):
             if isinstance(outgoing, Reply):
                 body = json.loads(outgoing.value)
                 assert all(0 <= item["score"] <= 1 for item in body.get("recommendations", ()))
@@ -128,10 +139,15 @@ class Targets:
 NAMES = ("purchases", "catalogue", "requests", "announcements", "replay", "http")
 
 
-def _responder(shop) -> KafkaResponder:
+def _looked_at(event: str, **words: object) -> None:
+    """A line of the log holds plain words only."""
+    assert f"{event} {words}".isprintable()
+
+
+def _responder(shop, unknown_fields) -> KafkaResponder:
     return KafkaResponder(
         recommender=shop.recommender,
-        rules=RequestRules(default_k=3, max_k=100, decoder=_PHONES),
+        rules=RequestRules(default_k=3, max_k=100, decoder=_PHONES, unknown_fields=unknown_fields),
         addresses=ReplyTopics("replies", lambda topic: topic == "replies", lambda _: 6),
         ownership=Ownership(lambda _key: 0, lambda partition: partition == 0, lambda _: 42),
         metrics=shop.metrics,

@@ -31,7 +31,7 @@ POISON = {
     "empty": (b"", "not_json"),
     "deeply nested": (b'{"x": ' + b"[" * 100_000, "not_json"),
     "another type": (b'"a text"', "wrong_type"),
-    "a number as id": (event(profile_id=7), "wrong_type"),
+    "a number as id": (event(profile_id=7.5), "wrong_type"),
     "items that are none": (event(items="tea"), "wrong_type"),
     "no customer": (event(profile_id=None), "missing_field"),
     "no items": (event(items=[]), "missing_field"),
@@ -45,7 +45,8 @@ POISON = {
     "nothing bought": (item(quantity=0), "out_of_range"),
     "infinitely many": (item(quantity=1).replace(b'"quantity": 1', b'"quantity": 1e999'), "out_of_range"),
     "a price below 0": (item(price=-1), "out_of_range"),
-    "another event": (event(event_type="refund"), "wrong_event_type"),
+    "the framing of a Schema Registry": (b"\x00\x00\x00\x00\x01" + event(), "not_json"),
+    "the time of an Excel sheet": (event(occurred_at=46_348), "out_of_range"),
     "a phone and no key": (event(profile_id=None, phone="+49301234567"), "no_phone_hash_key"),
 }
 

@@ -98,7 +98,13 @@ def test_bad_purchases_are_dead_letters_the_good_ones_count_and_memory_is_flat(b
 
 
 def test_bad_requests_are_error_replies_or_dead_letters_and_the_good_ones_are_answered(broker, tmp_path):
-    bodies = [b"{no json", b'{"k": 0}', b'{"profile_id": 7}', b'{"profile_id": "c-1", "filters": {"colour": []}}', b""]
+    bodies = [
+        b"{no json",
+        b'{"k": 0}',
+        b'{"profile_id": [7]}',
+        b'{"profile_id": "c-1", "filters": {"colour": []}}',
+        b"",
+    ]
     with running_shop(broker, tmp_path, request_max_age_ms="3600000") as shop:
         memory = Memory(shop.service.process.pid)
         address = request({}, Shape.SPRING, shop.topics.replies).record.headers

@@ -71,8 +71,8 @@ def test_an_error_reply_names_the_field_in_every_family(running, shape):
 
 def test_nestjs_is_told_that_the_reply_is_the_last_one_and_gets_its_error_as_json(running):
     good = headers(ask(running, {"profile_id": "c-1"}, Shape.NESTJS, partition=1))
-    bad = ask(running, {"profile_id": 7}, Shape.NESTJS, partition=1)
-    spring = headers(ask(running, {"profile_id": 7}, Shape.SPRING, partition=1))
+    bad = ask(running, {"profile_id": [7]}, Shape.NESTJS, partition=1)
+    spring = headers(ask(running, {"profile_id": [7]}, Shape.SPRING, partition=1))
 
     assert (good["kafka_nest-is-disposed"], "kafka_nest-err" in good) == (b"\x00", False)
     assert headers(bad)["kafka_nest-is-disposed"] == b"\x00"

@@ -300,3 +300,13 @@ def test_no_secret_is_in_an_error_or_in_a_printed_settings_object(monkeypatch):
 def test_the_phone_key_is_masked_when_shown():
     assert shown("phone_hash_key", phone_hash_key="0123456789abcdef").value == "********"
     assert shown("phone_hash_key").value == ""
+
+
+def test_types_of_purchases_are_a_list_of_words():
+    assert Settings(purchase_types="order.created, com.shop.Sold").purchase_types == ("order.created", "com.shop.Sold")
+    assert Settings(purchase_types='["*"]').purchase_types == ("*",)
+
+
+@pytest.mark.parametrize("event_type", ["...", "42", "-"])
+def test_a_type_without_a_word_is_refused(event_type):
+    assert "has no word in it" in refusal(purchase_types=event_type)

@@ -13,8 +13,11 @@ NOW_S = 1_800_000_000
 DECODER = PurchaseDecoder(max_future_s=86_400)
 CAREFULLY = {"content-type": b"application/json"}  # a header that may mean something
 
-ids = st.sampled_from(["tea", "", "Tee é", "a\x00", "a\x7f", "a\u00a0b", "x" * 256, "x" * 257, None, 7]) | st.text()
-numbers = st.sampled_from([0, -1, 1, 2.5, 1e12, 1e13, None, "3", True])
+ids = (
+    st.sampled_from(["tea", "", "Tee é", "a\x00", "a\x7f", "a\u00a0b", "x" * 256, "x" * 257, None, 7, 7.0, 7.5])
+    | st.text()
+)
+numbers = st.sampled_from([0, -1, 1, 2.5, 1e12, 1e13, None, "3", "4.50", True])
 items = st.fixed_dictionaries({"product_id": ids}, optional={"quantity": numbers, "price": numbers, "colour": ids})
 times = st.datetimes().map(lambda moment: f"{moment.isoformat()}Z") | st.sampled_from(
     [
@@ -22,6 +25,10 @@ times = st.datetimes().map(lambda moment: f"{moment.isoformat()}Z") | st.sampled
         "2026-11-22 10:00:00+01:00",
         "2026-11-22T10:00:00",
         "1969-12-31T23:59:59.9Z",
+        "1994-12-31T23:59:59.9Z",
+        "1995-01-01T00:00:00Z",
+        1_795_341_600,
+        "1795341600000",
         "today",
         None,
     ]
@@ -31,7 +38,9 @@ events = st.fixed_dictionaries(
     optional={
         "event_id": ids,
         "brand_id": ids,
-        "event_type": st.sampled_from(["purchase", "refund"]),
+        "event_type": st.sampled_from(["purchase", "refund", "order.placed", None]),
+        "type": st.sampled_from(["refund", "online", None]),
+        "status": st.sampled_from(["cancelled", "paid", None]),
         "payload": items,
     },
 )
@@ -61,7 +70,9 @@ def test_the_common_form_is_read_at_once(fields):
     "fields",
     [
         {"profile_id": ""}, {"profile_id": "a\x7f"}, {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
-        {"occurred_at": "2999-01-01T00:00:00Z"}, {"items": []}, {"items": [{"product_id": "tea"}] * 2},
+        {"occurred_at": "2999-01-01T00:00:00Z"}, {"occurred_at": "1994-12-31T23:59:59Z"}, {"profile_id": 7},
+        {"occurred_at": 1_795_341_600}, {"status": "cancelled"}, {"type": "refund"}, {"items": []},
+        {"items": [{"product_id": "tea"}] * 2},
         {"items": [{"product_id": "tea", "price": -1}]},
     ],
 )  # fmt: skip

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.settings import Settings
+from consumers.decoding.event_types import DEFAULT_TYPES, PurchaseTypes
 from consumers.decoding.fields import InvalidRecord
-from consumers.decoding.purchases import MAX_EVENT_BYTES, PurchaseDecoder
+from consumers.decoding.purchases import MAX_EVENT_BYTES, OtherEvent, PurchaseDecoder
 from model.purchases.changes import Forget, Purchase
 
 NOW_S = 1_800_000_000
@@ -106,7 +108,13 @@ def test_another_hash_key_makes_another_customer_of_the_same_phone():
 
 
 def test_a_structured_cloud_event_gives_its_data_its_time_and_an_id():
-    cloud = {"specversion": "1.0", "id": "1", "source": "shop", "type": "x", "time": "2026-11-22T10:00:00Z"}
+    cloud = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "shop",
+        "type": "com.shop.order.placed",
+        "time": "2026-11-22T10:00:00Z",
+    }
     headers = {"content-type": b"Application/CloudEvents+json; charset=UTF-8"}
 
     purchase = decode(cloud | {"data": order()}, headers=headers)
@@ -149,7 +157,211 @@ def test_a_key_that_reads_like_a_phone_is_only_an_id_where_phones_are_not_taken(
     assert decode(None, key=PHONE.encode(), decoder=PurchaseDecoder()) == Forget(PHONE)
 
 
+# -- numbers and texts
+
+
+@pytest.mark.parametrize("written", ["42", 42, 42.0])
+def test_a_customer_is_the_same_one_however_the_id_is_written(written):
+    assert decode(order(profile_id=written)).profile == "42"
+    assert decode({"payload": {"profile_id": written, "items": [{"product_id": "tea"}]}}).profile == "42"
+
+
+def test_numeric_ids_and_numbers_in_text_are_taken():
+    items = [{"product_id": 7, "quantity": "2", "price": "4.50"}, {"product_id": 8.0, "price": " 1e1 "}]
+
+    purchase = decode(order(event_id=12345678901234567890, brand_id=3, items=items))
+
+    assert (purchase.products, purchase.prices) == (("7", "8"), (4.5, 10.0))
+    assert (purchase.event_id, purchase.brand) == ("12345678901234567890", "3")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [1_795_341_600, 1_795_341_600_000, 1_795_341_600.5, "1795341600", "1795341600000", " 1795341600.25 "],
+)
+def test_a_time_may_be_a_number_of_seconds_or_milliseconds(written):
+    assert decode(order(occurred_at=written)).time_s == 1_795_341_600
+
+
+# -- times that can not be
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        (2026, "a year"),
+        ("2026", "a year"),
+        (46_000, "the number of a day"),
+        (20_500, "the number of a day"),
+        (20261122, "a date without dashes"),
+        ("20261122", "a date without dashes"),
+        (202611221000, "a date without dashes"),
+        ("20261122100000", "a date without dashes"),
+        (1_795_341_600_000_000, "microseconds"),
+        (1_795_341_600_000_000_000, "nanoseconds"),
+        (0, "an empty time"),
+        ("0001-01-01T00:00:00Z", "an empty time"),
+        ("1970-01-01T00:00:00Z", "an empty time"),
+        ("1970-01-21T18:42:21Z", "seconds where milliseconds belong"),
+        ("1994-12-31T23:59:59Z", "earliest_purchase_year"),
+        ("2099-01-01T00:00:00Z", "max_future_s"),
+    ],
+)
+def test_a_time_that_can_not_be_is_refused_with_its_likely_cause(written, cause):
+    with pytest.raises(InvalidRecord, match=cause) as refused:
+        decode(order(occurred_at=written))
+
+    assert (refused.value.reason, refused.value.field) == ("out_of_range", "occurred_at")
+
+
+@pytest.mark.parametrize(
+    ("timestamp_ms", "cause"),
+    [(NOW_S, "seconds where milliseconds"), (NOW_S * 10**6, "microseconds"), (5, "before 1995")],
+)
+def test_a_record_timestamp_in_another_unit_is_refused_with_its_likely_cause(timestamp_ms, cause):
+    with pytest.raises(InvalidRecord, match=cause) as refused:
+        DECODER.decode(b"ada", json.dumps(order()).encode(), {}, timestamp_ms / 1000, NOW_S)
+
+    assert (refused.value.reason, refused.value.field) == ("out_of_range", "timestamp")
+
+
+def test_a_record_timestamp_does_not_matter_where_the_event_says_when_it_occurred():
+    value = json.dumps(order(occurred_at="2026-11-22T10:00:00Z")).encode()
+
+    assert DECODER.decode(b"ada", value, {}, NOW_S / 1000, NOW_S).time_s == 1_795_341_600
+
+
+def test_the_earliest_year_is_a_setting():
+    old = order(occurred_at="1980-01-01T00:00:00Z")
+
+    assert decode(old, decoder=PurchaseDecoder(earliest_s=0)).time_s == 315_532_800
+
+
+# -- events that are no purchases
+
+
+def cloud_event(event_type, mode, **data):
+    """A CloudEvent with an order in it, and its headers."""
+    if mode == "binary":
+        return order(**data), {"ce_id": b"1", "ce_source": b"/shop", "ce_type": event_type.encode()}
+    headers = {} if mode == "no header" else {"content-type": b"application/cloudevents+json"}
+    cloud = {"specversion": "1.0", "id": "1", "source": "/shop", "type": event_type, "data": order(**data)}
+    return cloud, headers
+
+
+MODES = pytest.mark.parametrize("mode", ["structured", "binary", "no header"])
+
+
+@MODES
+@pytest.mark.parametrize("event_type", ["com.shop.order.cancelled", "com.shop.order.refunded", "x", "cart.updated"])
+def test_a_cloud_event_of_another_type_is_no_purchase(event_type, mode):
+    cloud, headers = cloud_event(event_type, mode)
+    with pytest.raises(OtherEvent) as other:
+        decode(cloud, headers=headers)
+
+    assert (other.value.event_type, other.value.reason) == (event_type, "wrong_event_type")
+
+
+@MODES
+@pytest.mark.parametrize("event_type", ["com.shop.order.placed", "purchase", "com.shop.OrderPaid.v2"])
+def test_a_cloud_event_that_reads_as_a_purchase_is_one(event_type, mode):
+    cloud, headers = cloud_event(event_type, mode)
+
+    assert decode(cloud, headers=headers).profile == "ada"
+
+
+def test_a_type_header_without_an_id_is_looked_at_too():
+    with pytest.raises(OtherEvent):
+        decode(order(), headers={"ce_type": b"order.cancelled"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event_type": "refund"},
+        {"event_type": "order.cancelled"},
+        {"eventType": "OrderCancelled"},
+        {"type": "refund"},
+        {"status": "cancelled"},
+        {"status": "RETURNED"},
+        {"event": "payment_failed"},
+    ],
+)
+def test_a_plain_event_that_says_it_is_something_else_is_no_purchase(fields):
+    plain, wrapped = order(occurred_at="2026-11-22T10:00:00Z", **fields), {**fields, "payload": order()}
+    for value in (plain, wrapped, {"payload": order(**fields)}):
+        with pytest.raises(OtherEvent):
+            decode(value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"items": [{"sku": 1}]}, {"items": None, "profile_id": None}, {"profile_id": [1]}, {"occurred_at": "soon"}],
+)
+def test_what_is_no_purchase_need_not_look_like_one(fields):
+    for headers in ({}, {"ce_id": b"1", "ce_source": b"/shop", "ce_type": b"page.viewed"}):
+        with pytest.raises(OtherEvent):
+            decode(order(event_type="page_view", **fields), headers=headers)
+
+
+@pytest.mark.parametrize("fields", [{"status": "paid"}, {"type": "online"}, {"event_type": None}, {"event": 5}])
+def test_other_words_under_these_names_make_no_difference(fields):
+    assert decode(order(**fields)) == decode(order())
+
+
+def test_which_types_are_purchases_can_be_set():
+    decoder = PurchaseDecoder(types=PurchaseTypes(("com.acme.sold",)))
+    cloud, headers = cloud_event("com.acme.sold", "structured")
+
+    assert decode(cloud, headers=headers, decoder=decoder).profile == "ada"
+    assert decode(order(event_type="purchase"), decoder=decoder).profile == "ada"
+    with pytest.raises(OtherEvent):
+        decode(*[cloud_event("order.placed", "structured")[0]], headers=headers, decoder=decoder)
+
+
+def test_a_type_that_may_be_a_phone_number_is_not_shown():
+    with pytest.raises(OtherEvent) as other:
+        decode(order(event_type="call 0170 1234567"))
+
+    assert other.value.event_type == "other"
+
+
+def test_the_decoder_alone_takes_what_the_settings_take():
+    assert Settings().purchase_types == DEFAULT_TYPES
+
+
 # -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("behind", "named"), [(b'{"profile_id":"ada"}', "JSON behind it"), (b"\x06ada", "Avro or Protobuf")]
+)
+def test_the_framing_of_a_schema_registry_is_named(behind, named):
+    with pytest.raises(InvalidRecord, match=f"five-byte framing .*schema id 42.*{named}") as refused:
+        decode(b"\x00\x00\x00\x00\x2a" + behind)
+
+    assert refused.value.reason == "not_json"
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ('{"profile_id": "ada"}'.encode("utf-16"), "UTF-16"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (json.dumps(json.dumps(order())).encode(), "serialised twice"),
+        (json.dumps({"phone": 491701234567, "items": [{"product_id": "tea"}]}).encode(), "leading zero"),
+    ],
+)
+def test_a_likely_cause_is_named_with_its_remedy(value, cause):
+    with pytest.raises(InvalidRecord, match=cause):
+        decode(value)
+
+
+@pytest.mark.parametrize("key", [b"\x00\x00\x00\x00\x2a", b"\x00" * 7 + b"*", b"\x00\x00\x00\x00\x01c-42"])
+def test_a_key_in_binary_forgets_nobody_and_is_named(key):
+    with pytest.raises(InvalidRecord, match="key is no text: it begins with"):
+        decode(None, key=key)
 
 
 @pytest.mark.parametrize("key", [None, b""])
@@ -188,7 +400,12 @@ def test_a_record_that_is_too_large_is_refused_with_both_sizes():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"profile_id": 7}, ("wrong_type", "profile_id")),
+        ({"profile_id": True}, ("wrong_type", "profile_id")),
+        ({"profile_id": 42.5}, ("wrong_type", "profile_id")),
+        ({"profile_id": -1}, ("wrong_type", "profile_id")),
+        ({"profile_id": 1e300}, ("wrong_type", "profile_id")),
+        ({"event_id": 0.5}, ("wrong_type", "event_id")),
+        ({"brand_id": False}, ("wrong_type", "brand_id")),
         ({"profile_id": None}, ("missing_field", "profile_id")),
         ({"profile_id": ""}, ("missing_field", "profile_id")),
         ({"profile_id": "a" * 10_000}, ("out_of_range", "profile_id")),
@@ -203,7 +420,13 @@ def test_a_record_that_is_too_large_is_refused_with_both_sizes():
         ({"items": [{"product_id": "tea"}, {"product_id": ""}]}, ("missing_field", "items[1].product_id")),
         ({"items": [{"product_id": "x" * 10_000}]}, ("out_of_range", "items[0].product_id")),
         ({"items": [{"product_id": "\x7f"}]}, ("out_of_range", "items[0].product_id")),
-        ({"items": [{"product_id": 5}]}, ("wrong_type", "items[0].product_id")),
+        ({"items": [{"product_id": 5.5}]}, ("wrong_type", "items[0].product_id")),
+        ({"items": [{"product_id": [5]}]}, ("wrong_type", "items[0].product_id")),
+        ({"items": [{"product_id": "tea", "price": "4,50"}]}, ("wrong_type", "items[0].price")),
+        ({"items": [{"product_id": "tea", "price": "€ 4.50"}]}, ("wrong_type", "items[0].price")),
+        ({"items": [{"product_id": "tea", "price": "-1"}]}, ("out_of_range", "items[0].price")),
+        ({"items": [{"product_id": "tea", "quantity": "0"}]}, ("out_of_range", "items[0].quantity")),
+        ({"items": [{"product_id": "tea", "quantity": "1e999"}]}, ("out_of_range", "items[0].quantity")),
         ({"items": [{"product_id": str(n)} for n in range(10_001)]}, ("out_of_range", "items")),
         ({"occurred_at": "9999-12-31T23:59:59Z"}, ("out_of_range", "occurred_at")),
         ({"occurred_at": "1969-12-31T23:59:59Z"}, ("out_of_range", "occurred_at")),
@@ -211,9 +434,10 @@ def test_a_record_that_is_too_large_is_refused_with_both_sizes():
         ({"occurred_at": "2026-11-22"}, ("out_of_range", "occurred_at")),
         ({"occurred_at": "2026-W47-7T10:00:00"}, ("out_of_range", "occurred_at")),
         ({"occurred_at": "yesterday"}, ("out_of_range", "occurred_at")),
-        ({"occurred_at": 1_795_341_600}, ("wrong_type", "occurred_at")),
+        ({"occurred_at": True}, ("wrong_type", "occurred_at")),
+        ({"occurred_at": 10**400}, ("out_of_range", "occurred_at")),
         ({"items": None, "payload": 5}, ("wrong_type", "payload")),
-        ({"items": None, "payload": {"items": [{"product_id": 5}]}}, ("wrong_type", "payload.items[0].product_id")),
+        ({"items": None, "payload": {"items": [{"product_id": [5]}]}}, ("wrong_type", "payload.items[0].product_id")),
     ],
 )
 def test_a_field_that_can_not_be_used_is_named(fields, expected):
@@ -258,7 +482,7 @@ def test_a_structured_cloud_event_needs_id_source_and_data(cloud):
 
 
 def test_a_fault_inside_a_cloud_event_is_named_where_it_stands():
-    cloud = {"id": "1", "source": "shop", "data": order(profile_id=5)}
+    cloud = {"id": "1", "source": "shop", "data": order(profile_id=[5])}
 
     assert refusal(cloud, headers={"content-type": b"application/cloudevents+json"}) == (
         "wrong_type",
@@ -302,7 +526,8 @@ def test_no_message_repeats_what_stands_in_the_record(record):
 # -- properties
 
 fields = (
-    "profile_id phone event_id brand_id occurred_at items payload event_type id source data product_id quantity price x"
+    "profile_id phone event_id brand_id occurred_at items payload event_type id source data product_id quantity price "
+    "x type status specversion"
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -340,13 +565,13 @@ ids = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_si
     profile=ids,
     brand=st.just("") | ids,
     event=st.just("") | ids,
-    time_s=st.integers(0, NOW_S),
+    time_s=st.integers(800_000_000, NOW_S),
     lines=st.dictionaries(ids, st.floats(0, 1e12), min_size=1, max_size=5),
 )
 def test_a_valid_purchase_is_read_as_it_was_written(profile, brand, event, time_s, lines):
     items = [{"product_id": product, "price": price} for product, price in lines.items()]
     fields = {"profile_id": profile, "items": items, "brand_id": brand, "event_id": event}
 
-    purchase = DECODER.decode(None, json.dumps(fields).encode(), {}, max(time_s, 1), NOW_S)
+    purchase = DECODER.decode(None, json.dumps(fields).encode(), {}, time_s, NOW_S)
 
-    assert purchase == Purchase(profile, brand, max(time_s, 1), tuple(lines), tuple(lines.values()), event)
+    assert purchase == Purchase(profile, brand, time_s, tuple(lines), tuple(lines.values()), event)

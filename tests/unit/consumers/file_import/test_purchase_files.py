@@ -253,8 +253,8 @@ def test_a_line_in_another_encoding_is_counted_and_can_be_read_by_naming_it(csv)
 def test_the_service_takes_every_event_that_is_made(csv):
     rows = [
         '\'; DROP TABLE x,🛒,"a""b",2026-01-02,0.25,0',
-        f"{'é' * 256},o,{'日' * 256},0,1e-9,1e12",
-        "{},o,\\u0000,1,1,1",
+        f"{'é' * 256},o,{'日' * 256},1995-01-01,1e-9,1e12",
+        "{},o,\\u0000,2026-01-02,1,1",
     ]
     events = read(csv(*rows))[1]
 

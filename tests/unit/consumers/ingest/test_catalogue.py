@@ -53,3 +53,20 @@ def test_how_far_it_was_read_counts_bad_records_too(catalogue):
 
     assert catalogue.store.catalogue_positions() == {"cluster/catalog/0": 2}
     assert [letter.reason for letter in catalogue.dead_letters.kept] == ["missing_field", "not_json"]
+
+
+def test_numeric_ids_and_titles_and_a_price_in_text_are_taken(catalogue):
+    value = b'{"product_id": 42, "brand_id": 7, "title": 1984, "price": "4.50", "withdrawn": "true"}'
+    catalogue.take(records(value))
+
+    (product,) = catalogue.store.products()[1:]
+    assert product == ("7", "42", 4.5, "1984", None, True)
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"product_id": 4.5}', b'{"product_id": true}', b'{"product_id": "a", "price": "4,5"}']
+)
+def test_what_may_be_mistaken_is_not_taken(catalogue, value):
+    catalogue.take(records(value))
+
+    assert [letter.reason for letter in catalogue.dead_letters.kept] == ["wrong_type"]

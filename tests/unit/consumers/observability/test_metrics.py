@@ -22,9 +22,9 @@ def sample(metrics, name, **labels):
 
 
 def test_every_outcome_of_an_event_is_there_from_the_start(metrics):
-    outcomes = ("applied", "duplicate", "replayed", "forgotten", "misrouted", "dead")
+    outcomes = ("applied", "duplicate", "replayed", "forgotten", "forgot_nobody", "skipped", "misrouted", "dead")
 
-    assert [sample(metrics, "alsobought_events_total", outcome=outcome) for outcome in outcomes] == [0.0] * 6
+    assert [sample(metrics, "alsobought_events_total", outcome=outcome) for outcome in outcomes] == [0.0] * 8
 
 
 def test_a_child_with_the_same_labels_is_found_again(metrics):
@@ -76,7 +76,7 @@ def test_no_label_holds_a_customer_or_a_product(metrics):
 
     assert labels == {
         "outcome", "topic", "reason", "partition", "kind", "strategy", "degraded", "stage", "code", "version",
-        "by", "brand",
+        "by", "brand", "type", "clock",
     }  # fmt: skip
 
 

@@ -56,8 +56,72 @@ def test_an_empty_list_of_what_may_be_shown_is_not_the_same_as_none():
     assert check(ada(filters={"only": []})).only == ()
 
 
-def test_unknown_fields_are_tolerated():
-    assert check(ada(diversity=0.5, trace={"a": [1]})) == check(ada())
+def test_what_frameworks_and_tracing_add_is_let_pass():
+    added = {
+        "_class": "x",
+        "@type": "y",
+        "$schema": "z",
+        "trace_id": "1",
+        "requestId": "2",
+        "timestamp": 3,
+        "boosts": None,
+    }
+
+    assert check(ada(**added)) == check(ada())
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"boosts": {"tea": 2}, "diversity": 0.5}, "boosts", "boosts, diversity are not known"),
+        ({"exclude_purchase": False}, "exclude_purchase", "did you mean exclude_purchased?"),
+        ({"excludePurchased": False}, "excludePurchased", "did you mean exclude_purchased?"),
+        ({"limit": 5}, "limit", "did you mean k?"),
+        ({"user_id": "ada"}, "user_id", "did you mean profile_id?"),
+        ({"exclude": ["tea"]}, "exclude", "did you mean filters.exclude?"),
+        ({"\x1b[2J": 1}, "a field whose name can not be shown", "is not known"),
+        ({f"f{n}": n for n in range(60)}, "f0", "and 45 more"),
+    ],
+)
+def test_a_field_that_is_not_known_is_an_error_that_names_it(fields, field, said):
+    reason, found, message = refused(ada(**fields))
+
+    assert (reason, found) == ("unknown_field", field)
+    assert said in message
+    assert message.isprintable()
+
+
+def test_with_the_setting_unknown_fields_pass_and_are_kept_for_the_reply():
+    lenient = RequestRules(10, 100, PurchaseDecoder(), unknown_fields="ignore")
+    body = read_body(json.dumps(ada(boosts=[1], k=3)).encode())
+
+    assert lenient.check(body, {}) == check(ada(k=3))
+    assert body.unknown == ("boosts",)
+
+
+def test_a_filter_that_is_not_known_is_refused_whatever_the_setting():
+    lenient = RequestRules(10, 100, PurchaseDecoder(), unknown_fields="ignore")
+
+    assert refused(ada(filters={"exclud": []}), rules=lenient)[1:] == (
+        "filters.exclud", "filters.exclud is not known (did you mean exclude?); allowed: exclude, only",
+    )  # fmt: skip
+
+
+def test_what_else_is_wrong_beside_an_unknown_field_is_still_found():
+    assert refused(ada(boosts=1, filters=["tea"]))[:2] == ("wrong_type", "filters")
+
+
+@pytest.mark.parametrize("written", ["42", 42, 42.0])
+def test_a_customer_is_the_same_one_however_the_id_is_written(written):
+    assert check({"profile_id": written}).profile_id == "42"
+
+
+def test_numeric_ids_and_numbers_in_text_are_taken():
+    body = ada(
+        brand_id=3, k="5", product_ids=[7, "tea"], exclude_purchased="false", filters={"only": [1, 2.0], "exclude": [3]}
+    )
+
+    assert check(body) == Request("ada", "3", "recs", 5, ("7", "tea"), ("3",), ("1", "2"), False)
 
 
 def test_ids_keep_their_spaces_and_letters():
@@ -70,7 +134,9 @@ def test_ids_keep_their_spaces_and_letters():
         ({}, "missing_field", "profile_id"),
         ({"profile_id": ""}, "missing_field", "profile_id"),
         ({"profile_id": None}, "missing_field", "profile_id"),
-        ({"profile_id": 7}, "wrong_type", "profile_id"),
+        ({"profile_id": True}, "wrong_type", "profile_id"),
+        ({"profile_id": 7.5}, "wrong_type", "profile_id"),
+        ({"profile_id": -7}, "wrong_type", "profile_id"),
         ({"profile_id": "x" * 257}, "out_of_range", "profile_id"),
         ({"profile_id": "a\nb"}, "out_of_range", "profile_id"),
         (ada(k=0), "out_of_range", "k"),
@@ -90,14 +156,16 @@ def test_ids_keep_their_spaces_and_letters():
         (ada(product_ids=["p"] * 10_001), "out_of_range", "product_ids"),
         (ada(filters=["tea"]), "wrong_type", "filters"),
         (ada(filters={"only": "tea"}), "wrong_type", "filters.only"),
-        (ada(filters={"only": ["tea", 7]}), "wrong_type", "filters.only[1]"),
+        (ada(filters={"only": ["tea", True]}), "wrong_type", "filters.only[1]"),
+        (ada(filters={"only": ["tea", 0.5]}), "wrong_type", "filters.only[1]"),
         (ada(filters={"exclude": ["p"] * 10_001}), "out_of_range", "filters.exclude"),
         (ada(filters={"exclude": ["tea", "a\x7fb"]}), "out_of_range", "filters.exclude[1]"),
         (ada(filters={"in_stock": True}), "out_of_range", "filters.in_stock"),
         (ada(filters={"max_price": None}), "out_of_range", "filters.max_price"),
         (ada(filters={"\x1b[2J": []}), "out_of_range", "filters"),
         (ada(exclude_purchased="no"), "wrong_type", "exclude_purchased"),
-        (ada(deadline_ms="soon"), "wrong_type", "deadline_ms"),
+        (ada(deadline_ms=["soon"]), "wrong_type", "deadline_ms"),
+        (b"\x00\x00\x00\x00\x01{}", "not_json", "value"),
         (ada(reply_topic=1), "wrong_type", "reply_topic"),
         ({"phone": "+4912345678"}, "no_phone_hash_key", "phone"),
         ([ada()], "wrong_type", "value"),
@@ -165,7 +233,7 @@ def test_of_a_refused_body_what_leads_back_to_the_sender_is_salvaged():
 
 
 @pytest.mark.parametrize(
-    "value", [None, b"", b"[]", b"\xff", b"[" * 100_000, b'{"reply_topic": 7, "deadline_ms": "x"}']
+    "value", [None, b"", b"[]", b"\xff", b"[" * 100_000, b'{"reply_topic": 7, "deadline_ms": true}']
 )
 def test_of_what_can_not_be_read_nothing_is_salvaged(value):
     assert salvaged(value) == salvaged(b"{}")
@@ -183,7 +251,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = st.sampled_from([*Body.__struct_fields__])
+FIELDS = st.sampled_from([*Body.__struct_fields__, "boosts"])
 
 
 @given(st.dictionaries(FIELDS, JSON))
