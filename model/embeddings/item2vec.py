@@ -64,25 +64,17 @@ def train(
 
     Raises `TooLittleData` when fewer than `parameters.min_customers` customers have two products of the vocabulary.
     """
-    bought = distinct(histories)
-    buyers = _buyers(bought, len(keys))
-    scaled = parameters.scaled_to(len(bought.products))
-    vocabulary = _vocabulary(buyers, scaled.min_count)
-    sets = in_vocabulary(bought, _row_of_product(vocabulary, len(keys)))
-    tokens = [keys[number] for number in vocabulary]
-    sentences = FullSentences(sets, tokens, scaled.seed)
-    if len(sentences.customers) < max(parameters.min_customers, 1):
-        raise TooLittleData(
-            len(sentences.customers),
-            max(parameters.min_customers, 1),
-            products_have=len(vocabulary),
-            min_count=scaled.min_count,
-        )
+    buyers, vocabulary, sentences, scaled = _material(histories, keys, parameters)
     model = untrained(scaled)
-    counts = buyers[vocabulary].tolist()
-    model.build_vocab_from_freq(dict(zip(tokens, counts, strict=True)), corpus_count=len(sentences))
+    counts = {keys[number]: int(buyers[number]) for number in vocabulary}
+    model.build_vocab_from_freq(counts, corpus_count=len(sentences))
     learn(model, sentences, scaled.epochs, (scaled.alpha, scaled.alpha / 500), progress)
     return _wrapped(model)
+
+
+def check_enough(histories: Histories, keys: Sequence[str], parameters: TrainingParameters) -> None:
+    """Raise the `TooLittleData` that `train` would, without the training."""
+    _material(histories, keys, parameters)
 
 
 def update(
@@ -131,6 +123,22 @@ def vocabulary_size(histories: Histories, min_count: int) -> int:
     """How many products a full training would learn now."""
     buyers = np.bincount(distinct(histories).products)
     return int(np.count_nonzero(buyers >= min_count))
+
+
+def _material(
+    histories: Histories, keys: Sequence[str], parameters: TrainingParameters
+) -> tuple[NDArray[np.int64], NDArray[np.int64], FullSentences, TrainingParameters]:
+    """Buyers by product number, the vocabulary, what is learnt from, and the parameters for so much of it."""
+    bought = distinct(histories)
+    buyers = _buyers(bought, len(keys))
+    scaled = parameters.scaled_to(len(bought.products))
+    vocabulary = _vocabulary(buyers, scaled.min_count)
+    sets = in_vocabulary(bought, _row_of_product(vocabulary, len(keys)))
+    sentences = FullSentences(sets, [keys[number] for number in vocabulary], scaled.seed)
+    needed = max(parameters.min_customers, 1)
+    if len(sentences.customers) < needed:
+        raise TooLittleData(len(sentences.customers), needed, products_have=len(vocabulary), min_count=scaled.min_count)
+    return buyers, vocabulary, sentences, scaled
 
 
 def _wrapped(model: FastWord2Vec) -> Item2vec:

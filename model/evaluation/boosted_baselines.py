@@ -6,11 +6,12 @@ the weights are chosen on windows before the test window, by the very code that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.baselines import Material, Scorer, Spread, by_recency, recommend
+from model.evaluation.baselines import Material, Scorer, Spread, by_recency, ease_spread, item_knn_spread, recommend
 from model.offline.measures import hits_of, judge
 from model.offline.splits import Split, sampled
 from model.progress import Progress, silent
@@ -25,6 +26,7 @@ _LEAST_SCORE = 1e-3  # of the best score of a customer: keeps the logarithm fini
 _RECENCIES = (1.0, 0.9)
 _TREND_DAYS = 14
 _K = 10
+_MANY_ITEMS = 6_000  # products from which EASE costs minutes: fewer settings are tried
 
 Maker = Callable[[Material, float], Spread]  # what there is to learn from, and a setting of the peer's own
 
@@ -58,6 +60,16 @@ def tuned(
         found += [_boost(windows, spreads, setting, recency) for recency in _RECENCIES]
     progress(what, 1.0)
     return max(found, key=lambda boost: boost.ndcg)
+
+
+def item_peers(products: int) -> dict[str, tuple[Maker, Sequence[float]]]:
+    """Peers made of votes of products for products, with the settings that are tried for each."""
+    few = products > _MANY_ITEMS
+    return {
+        "item-kNN (BM25)": (item_knn_spread, (20, 100, 400)),
+        "EASE": (ease_spread, (500,) if few else (100, 300, 1000, 2000)),
+        "EASE-rn": (partial(ease_spread, power=0.5), (600, 2000) if few else (600, 1600, 4000)),
+    }
 
 
 def boosted(material: Material, spread: Spread, boost: Boost) -> Scorer:

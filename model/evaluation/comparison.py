@@ -12,18 +12,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.baselines import (
-    RANDOMISED,
-    Material,
-    Scorer,
-    Spread,
-    by_recency,
-    ease_spread,
-    item_knn_spread,
-    named_peers,
-    recommend,
-)
-from model.evaluation.boosted_baselines import Maker, boosted, tuned
+from model.evaluation.baselines import RANDOMISED, Material, Scorer, Spread, by_recency, named_peers, recommend
+from model.evaluation.boosted_baselines import Maker, boosted, item_peers, tuned
+from model.evaluation.example_customers import Example, example_places, examples
+from model.evaluation.outlook import Outlook, Wanted, outlook
 from model.offline.measures import Judged, averaged, judge, medians
 from model.offline.recommender import OwnModel, OwnRecipe, learn_own
 from model.offline.splits import Cut, Split, sampled, split
@@ -33,7 +25,6 @@ from model.training.calibration import Calibration, Trial, calibrate_on, calibra
 
 OURS = "alsobought"
 PARTS = ("neighbours", "votes")  # features that can be switched off
-_MANY_ITEMS = 6_000  # products from which EASE costs minutes: fewer settings are tried
 _K = 10
 
 
@@ -74,14 +65,28 @@ class Table:
     bought_each: float  # products that a tested customer bought in the window
     rows: list[Row]
     calibration: Calibration
+    examples: list[Example] = field(default_factory=list)
 
 
-def tables(histories: Histories, keys: Sequence[str], plan: Plan, progress: Progress = silent) -> Iterator[Table]:
-    """One table for each test window, newest first. `keys` is indexed by product number. Raises `TooLittleData`."""
+def tables(
+    histories: Histories,
+    keys: Sequence[str],
+    plan: Plan,
+    progress: Progress = silent,
+    on_outlook: Callable[[Outlook, dict[str, float]], None] = lambda _outlook, _steps: None,
+) -> Iterator[Table]:
+    """One table for each test window, newest first. `keys` is indexed by product number.
+
+    `on_outlook` is told before anything is learnt what will be tested, and the names that `progress` will get, in
+    their order, with about how long each takes beside the others. Raises `TooLittleData`.
+    """
     hall = _Hall(histories, keys, plan, progress)
-    for window in range(plan.windows):
-        if len(hall.split(window).truth.customers):
-            yield hall.table(window)
+    found = hall.outlook
+    if not found.tested and found.too_little:
+        raise found.too_little
+    on_outlook(found, hall.steps())
+    for window in found.tested:
+        yield hall.table(window)
         hall.forget(window)
 
 
@@ -95,6 +100,35 @@ class _Hall:
         off = [part for part in PARTS if part not in plan.parts]
         weights = plan.recipe.weights
         self._recipe = replace(plan.recipe, weights=None if weights is None else weights.without(off))
+        wanted = Wanted(plan.windows, plan.validation, plan.cut, plan.recipe.parameters)
+        self.outlook = outlook(self.split, keys, wanted)
+        self._shown: dict[str, NDArray[np.int64]] = {}  # what the examples of this window were shown, by row
+
+    def steps(self) -> dict[str, float]:
+        """What `progress` will be told of, and how long each takes, as a share of a training."""
+        steps: dict[str, float] = {}
+        for window, before in self.outlook.tested.items():
+            for one in before:
+                steps.setdefault(f"window {one}: {OURS}", 1.0)
+            steps[f"window {window}: calibration"] = 1.0
+            steps.setdefault(f"window {window}: {OURS}", 1.0)
+            seeds = range(self._recipe.parameters.seed + 1, self._recipe.parameters.seed + self._plan.seeds)
+            steps |= {f"window {window}: {OURS}, seed {seed}": 1.0 for seed in seeds}
+            steps[f"window {window}: judging"] = 0.3 * self._plan.seeds
+            if self._plan.peers:
+                steps |= self._peer_steps(window, len(before))
+        return steps
+
+    def _peer_steps(self, window: int, before: int) -> dict[str, float]:
+        steps = {
+            f"window {window}: {name}": 0.3 * (self._plan.seeds if name in RANDOMISED else 1) for name in named_peers()
+        }
+        products = len(np.unique(self.split(window).train.products))
+        for name, (_, settings) in item_peers(products).items():
+            steps[f"window {window}: tuning {name}"] = 0.3 * len(settings) * before
+            steps[f"window {window}: {name}"] = 0.3
+            steps[f"window {window}: {name} + our recency and trend"] = 0.2
+        return steps
 
     def split(self, window: int) -> Split:
         if window not in self._splits:
@@ -108,6 +142,7 @@ class _Hall:
 
     def table(self, window: int) -> Table:
         tested = self.split(window)
+        self._shown = {}
         rows, calibration = self._own_rows(window)
         if self._plan.peers:
             rows += self._peer_rows(window)
@@ -119,6 +154,7 @@ class _Hall:
             float(tested.truth.sizes().mean()),
             rows,
             calibration,
+            examples(tested, self._shown),
         )
 
     # -- ours
@@ -141,11 +177,7 @@ class _Hall:
         return timed
 
     def _trials(self, window: int) -> list[Trial]:
-        before = [w for w in self._validation(window) if len(self.split(w).truth.customers)]
-        return [Trial(self._model(w)[0], self.split(w).truth) for w in before]
-
-    def _validation(self, window: int) -> range:
-        return range(window + 1, window + 1 + self._plan.validation)
+        return [Trial(self._model(w)[0], self.split(w).truth) for w in self.outlook.tested[window]]
 
     def _own_rows(self, window: int) -> tuple[list[Row], Calibration]:
         trials = self._trials(window)
@@ -161,19 +193,21 @@ class _Hall:
         models = [self._model(window, None if i == 0 else first + i) for i in range(self._plan.seeds)]
         table = _voting(models[0][0], recipes[OURS])
         judged: dict[str, list[Judged]] = {name: [] for name in recipes}
-        for model, _ in models:
+        for at, (model, _) in enumerate(models):
+            self._progress(f"window {window}: judging", at / len(models))
             whole = replace(model, evidence=replace(model.evidence, votes=table.evidence.votes))
             for name, recipe in recipes.items():
-                judged[name].append(self._judged_own(window, _set(whole, recipe)))
+                judged[name].append(self._judged_own(window, name, _set(whole, recipe)))
         seconds = float(np.median([took for _, took in models]))
         return [_row(name, runs, seconds, _note(recipes[name])) for name, runs in judged.items()], calibration
 
-    def _judged_own(self, window: int, model: OwnModel) -> Judged:
-        tested = self.split(window)
-        shown = model.recommend(tested.truth.customers, self._plan.k, repeat=self._plan.cut.repeat)
-        return self._judged(tested, shown)
+    def _judged_own(self, window: int, name: str, model: OwnModel) -> Judged:
+        shown = model.recommend(self.split(window).truth.customers, self._plan.k, repeat=self._plan.cut.repeat)
+        return self._judged(window, name, shown)
 
-    def _judged(self, tested: Split, shown: NDArray[np.int64]) -> Judged:
+    def _judged(self, window: int, name: str, shown: NDArray[np.int64]) -> Judged:
+        tested = self.split(window)
+        self._shown.setdefault(name, shown[example_places(tested)])
         sold = np.bincount(tested.train.products, minlength=len(self._keys))
         return judge(shown, tested.truth, sold)
 
@@ -186,7 +220,7 @@ class _Hall:
             seeds = self._plan.seeds if name in RANDOMISED else 1
             makers = [partial(learner, material, seed) for seed in range(1, seeds + 1)]
             rows.append(self._peer_row(window, material, name, makers))
-        for name, (maker, settings) in _item_peers(len(material.numbers)).items():
+        for name, (maker, settings) in item_peers(len(material.numbers)).items():
             rows += self._item_peer_rows(window, material, name, maker, settings)
         return rows
 
@@ -203,7 +237,7 @@ class _Hall:
             scorer = make()
             seconds = time.perf_counter() - started
             shown = recommend(material, scorer, tested.truth.customers, self._plan.k, repeat=self._plan.cut.repeat)
-            runs.append(self._judged(tested, shown))
+            runs.append(self._judged(window, name, shown))
         self._progress(f"window {window}: {name}", 1.0)
         return _row(name, runs, seconds, note)
 
@@ -211,8 +245,11 @@ class _Hall:
         self, window: int, material: Material, name: str, maker: Maker, settings: Sequence[float]
     ) -> list[Row]:
         """A peer as it is, and the same given our recency and trend: its matrix is made once."""
-        before = [self.split(w) for w in self._validation(window)]
-        before = [one for one in before if len(one.truth.customers)]
+        before = [self.split(w) for w in self.outlook.tested[window]]
+        if not before:
+            setting = settings[len(settings) // 2]
+            maker_of_it = lambda: by_recency(material, maker(material, setting))  # noqa: E731
+            return [self._peer_row(window, material, name, [maker_of_it], f"{setting:g}, not chosen")]
         boost = tuned(maker, settings, before, self._progress, f"window {window}: tuning {name}")
         made: list[Spread] = []
         started = time.perf_counter()
@@ -221,23 +258,13 @@ class _Hall:
             made.append(maker(material, boost.setting))
             return by_recency(material, made[0])
 
-        setting = f"{boost.setting:g}"
-        rows = [self._peer_row(window, material, name, [plain], setting)]
+        chosen = f"{boost.setting:g}"
+        rows = [self._peer_row(window, material, name, [plain], chosen)]
         seconds = time.perf_counter() - started
-        note = f"{setting}, recency {boost.recency:g}, trend {boost.weights.trend:.2f}"
+        note = f"{chosen}, recency {boost.recency:g}, trend {boost.weights.trend:.2f}"
         full = f"{name} + our recency and trend"
         rows.append(self._peer_row(window, material, full, [lambda: boosted(material, made[0], boost)], note))
         return [rows[0], replace(rows[1], seconds=seconds)]
-
-
-def _item_peers(products: int) -> dict[str, tuple[Maker, Sequence[float]]]:
-    """Peers made of votes of products for products, with the settings that are tried for each."""
-    few = products > _MANY_ITEMS
-    return {
-        "item-kNN (BM25)": (item_knn_spread, (20, 100, 400)),
-        "EASE": (ease_spread, (500,) if few else (100, 300, 1000, 2000)),
-        "EASE-rn": (partial(ease_spread, power=0.5), (600, 2000) if few else (600, 1600, 4000)),
-    }
 
 
 def _voting(model: OwnModel, recipe: OwnRecipe) -> OwnModel:

@@ -5,6 +5,7 @@ and the one that ships, which decides by the service's own rules. All answer wit
 histories, trends and neighbours, as the service does.
 """
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -123,8 +124,7 @@ def replay(
     `limits` and `increment` are those of the schedule that ships. Raises `TooLittleData` when the first span is too
     small to learn from.
     """
-    begin, end = int(histories.times.min()), int(histories.times.max())
-    bounds = np.linspace(begin, end, slices + 2).astype(np.int64)[1:]
+    bounds = _bounds(histories, slices)
     shipped = limits or Limits(), increment or UpdateParameters()
     learners = [_Learner(schedule, recipe, *shipped) for schedule in schedules]
     steps = []
@@ -135,6 +135,18 @@ def replay(
             steps.append(_step(learner, split, keys, at + 1, float(bounds[at])))
         progress(f"slice {at + 1} of {slices}", 1.0)
     return steps
+
+
+def testable(histories: Histories, slices: int) -> list[int]:
+    """How many customers each slice tests; cheap, nothing is learnt."""
+    bounds = _bounds(histories, slices)
+    return [len(between(histories, int(begin), int(end)).truth.customers) for begin, end in itertools.pairwise(bounds)]
+
+
+def _bounds(histories: Histories, slices: int) -> NDArray[np.int64]:
+    """Where slices begin, and where the last one ends; what precedes the first is as long as a slice."""
+    begin, end = int(histories.times.min()), int(histories.times.max())
+    return np.linspace(begin, end, slices + 2).astype(np.int64)[1:]
 
 
 def _step(learner: _Learner, split: Split, keys: Sequence[str], number: int, now_s: float) -> Step:
@@ -170,11 +182,12 @@ def summaries(steps: Sequence[Step]) -> list[Summary]:
 
 def _summary(name: str, steps: Sequence[Step]) -> Summary:
     later = [step for step in steps if step.slice > 1]
+    judged = [step.judged for step in steps if len(step.judged.ndcg)]
     return Summary(
         name,
-        float(np.mean([step.judged.mean("ndcg") for step in steps])),
-        float(np.mean([step.judged.mean("hit_rate") for step in steps])),
-        float(np.mean([step.judged.coverage for step in steps])),
+        float(np.mean([one.mean("ndcg") for one in judged])),
+        float(np.mean([one.mean("hit_rate") for one in judged])),
+        float(np.mean([one.coverage for one in judged])),
         sum(step.seconds for step in later),
         steps[-1].vocabulary,
         sum(step.kind == "full" for step in later),

@@ -4,7 +4,7 @@ In: the products shown to each tested customer and what was bought (`splits.Trut
 at k, the part of the catalogue shown and how popular it is. Comparisons are paired by customer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,42 @@ def interval(values: NDArray[np.float64]) -> Interval:
     return Interval(mean, mean - _NORMAL_95 * error, mean + _NORMAL_95 * error)
 
 
+def share_interval(share: float, customers: int) -> Interval:
+    """A share of so many customers and its 95 % interval by Wilson's score, which stays inside 0..1."""
+    z2 = _NORMAL_95**2
+    centre = (share + z2 / (2 * customers)) / (1 + z2 / customers)
+    half = _NORMAL_95 / (1 + z2 / customers) * np.sqrt(share * (1 - share) / customers + z2 / (4 * customers**2))
+    return Interval(share, max(float(centre - half), 0.0), min(float(centre + half), 1.0))
+
+
 def difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval:
     """How much more of `measure` the first has, paired by customer: both must be judged on the same truth."""
     mine, other = getattr(ours, measure), getattr(theirs, measure)
     if len(mine) != len(other):
         raise ValueError(f"{len(mine)} and {len(other)} customers: only the same customers can be compared")
     return interval(mine - other)
+
+
+def relative_difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval | None:
+    """The same as a share of theirs, 0.04 = 4 % more; None where theirs is 0.
+
+    The interval is that of a ratio of paired means, by the delta method: their mean is uncertain, too.
+    """
+    mine, other = getattr(ours, measure), getattr(theirs, measure)
+    if len(mine) != len(other):
+        raise ValueError(f"{len(mine)} and {len(other)} customers: only the same customers can be compared")
+    if not len(other) or not other.mean():
+        return None
+    ratio = float(mine.mean() / other.mean())
+    found = interval((mine - ratio * other) / float(other.mean()))
+    return Interval(ratio - 1, ratio - 1 + found.low, ratio - 1 + found.high)
+
+
+def joined(runs: Sequence[Judged]) -> Judged:
+    """One model in several windows, customers end to end; coverage and popularity are means over the windows."""
+    ends = {name: np.concatenate([getattr(run, name) for run in runs]) for name in MEASURES}
+    coverage, popularity = (float(np.mean([getattr(run, name) for run in runs])) for name in ("coverage", "popularity"))
+    return Judged(**ends, coverage=coverage, popularity=popularity)
 
 
 def medians(rows: list[Mapping[str, float]]) -> dict[str, float]:

@@ -17,6 +17,9 @@ from model.purchases.histories import (
     lines_where,
     order_ranks,
 )
+from model.signals.demand import ENOUGH_LINES, now_of
+
+_USUAL_PART = 0.1  # of the lines that a window usually has: with fewer it says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,23 @@ def split(histories: Histories, cut: Cut, window: int = 0) -> Split:
         ranks = order_ranks(histories)
         older, inside = ranks > window, ranks == window
     else:
-        ends = int(histories.times.max(initial=0)) - round(window * cut.days * DAY_S)
+        ends = newest_end(histories.times, cut.days) - round(window * cut.days * DAY_S)
         begins = ends - round(cut.days * DAY_S)
         return between(histories, begins, ends, repeat=cut.repeat)
     return _split(histories, older, inside, repeat=cut.repeat)
+
+
+def newest_end(times: NDArray[np.integer], days: float) -> int:
+    """Where the newest window of so many days ends, seconds since 1970: at the newest purchase, unless it is alone.
+
+    With less than a tenth of a usual window's lines (a lone order long after all others, a wrong clock), and fewer than
+    `demand.ENOUGH_LINES`, it ends with the newest day on or after which there are so many.
+    """
+    newest = int(times.max(initial=0))
+    back = ((newest - times.astype(np.int64)) / (days * DAY_S)).astype(np.int64)  # windows before the newest purchase
+    usual = len(times) / max(len(np.unique(back)), 1)
+    enough = min(max(round(_USUAL_PART * usual), 1), ENOUGH_LINES)
+    return newest if np.count_nonzero(back == 0) >= enough else now_of(times, enough)
 
 
 def between(histories: Histories, begins_s: int, ends_s: int, *, repeat: bool = False) -> Split:

@@ -28,6 +28,7 @@ _EVERYONE = (
 )
 _SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
 _LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
+_NO_OPINION = float(np.log(1e-3))  # of neighbours who are fewer than an answer asks for: they must not decide alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def features(
         )
     if evidence.neighbours is not None and "neighbours" in columns:
         everyones = _EVERYONE * evidence.neighbours.everyones(rows) + _LEAST_NEAR
-        columns["neighbours"][:] = np.log(_bought_near(evidence.neighbours, asking, candidates, items) + everyones)
+        logs = np.log(_bought_near(evidence.neighbours, asking, candidates, items) + everyones)
+        columns["neighbours"][:] = _NO_OPINION + evidence.neighbours.share_of_enough() * (logs - _NO_OPINION)
     if evidence.votes is not None and "votes" in columns:
         columns["votes"][:] = np.log(_votes_for(evidence.votes, asking.history, candidates, items) + _LEAST_VOTE)
     return values

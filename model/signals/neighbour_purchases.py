@@ -3,6 +3,8 @@
 What is dropped leaves a gap; when the arrays are full, they are packed, and made larger if that is not enough.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,17 +53,19 @@ class RecentPurchases:
         newest: NDArray[np.int64] = np.maximum.reduceat(self._times.take(places), np.cumsum(sizes) - sizes)
         return newest
 
-    def forget_before(
-        self, slots: NDArray[np.int64], since_s: int
+    def recount(
+        self, slots: NDArray[np.int64], since_s: int, counts: Callable[[NDArray[np.int64]], NDArray[np.float64]]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Let what is older count nothing; returns its rows and counts, and which slots have nothing newer."""
+        """Let every purchase count what `counts` says of its time, and nothing when it is older than `since_s`.
+
+        Returns the rows and counts of all in these slots, and which slots have nothing that is newer.
+        """
         places, sizes = self.places(slots)
-        old = self._times.take(places) < since_s
-        gone = places[old]
-        rows, counts = self.rows[gone], self.counts[gone]
-        self.counts[gone] = 0.0
+        times = self._times.take(places)
+        old = times < since_s
+        self.counts[places] = np.where(old, 0.0, counts(times))
         owner = np.repeat(np.arange(len(slots)), sizes)
-        return rows, counts, np.bincount(owner[~old], minlength=len(slots)) == 0
+        return self.rows[places], self.counts[places], np.bincount(owner[~old], minlength=len(slots)) == 0
 
     def _pack(self, more: int) -> None:
         """Close the gaps, and leave as much room again."""

@@ -22,6 +22,7 @@ from model.purchases.histories import (
     of_customers,
     starts_where,
 )
+from model.signals.demand import now_of
 from model.signals.neighbour_purchases import RecentPurchases
 
 _TINY = np.finfo(np.float32).tiny
@@ -95,13 +96,16 @@ class Neighbours:
         return len(self._slot_of)
 
     def begin(self, now_s: int) -> int:
-        """Move on to this time and forget what is too old; returns from when on purchases count, in seconds."""
-        if self._origin_s is None:
-            self._origin_s = now_s
-        since_s = max(now_s, self.now_s) - self.parameters.days * DAY_S
-        if now_s // DAY_S > self.now_s // DAY_S:
-            self._forget_before(since_s)
+        """Move on to this time and forget what is too old; returns from when on purchases count, in seconds.
+
+        A purchase after this time counts as one of now, until a day begins that it belongs to.
+        """
+        begins = now_s // DAY_S > self.now_s // DAY_S
         self.now_s = max(self.now_s, now_s)
+        since_s = self.now_s - self.parameters.days * DAY_S
+        if self._origin_s is None or begins:
+            self._origin_s = self.now_s
+            self._forget_before(since_s)
         return since_s
 
     def put(self, customers: NDArray[np.integer], vectors: NDArray[np.float32], bought: FirstPurchases) -> None:
@@ -155,6 +159,10 @@ class Neighbours:
         counts = self._bought.counts.take(places) * np.repeat(weights[some] * self._now_factor(), sizes)
         return owner, self._bought.rows.take(places), counts
 
+    def share_of_enough(self) -> float:
+        """0..1: how many customers are in the index, of the number that an answer asks for."""
+        return min(len(self) / self.parameters.nearest, 1.0)
+
     def everyones(self, rows: NDArray[np.integer]) -> NDArray[np.float64]:
         """What the purchases of all in the index count for these rows, a customer in the mean."""
         factor = self._now_factor() / max(len(self), 1)
@@ -163,6 +171,13 @@ class Neighbours:
 
     def _now_factor(self) -> float:
         return float(np.exp(((self._origin_s or 0) - self.now_s) / (self.parameters.decay_days * DAY_S)))
+
+    def _counts(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """float64 (n,): what purchases at these times count at the origin."""
+        counts: NDArray[np.float64] = np.exp(
+            (np.minimum(times, self.now_s) - (self._origin_s or 0)) / (self.parameters.decay_days * DAY_S)
+        )
+        return counts
 
     def _points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         moved = np.ascontiguousarray(vectors - self._centre, np.float32)
@@ -184,7 +199,7 @@ class Neighbours:
         else:
             self._stored()[slot] = point
         self._slot_of[customer] = slot
-        counts = np.exp((times - (self._origin_s or 0)) / (self.parameters.decay_days * DAY_S))
+        counts = self._counts(times)
         self._bought.put(slot, rows, times, counts)
         np.add.at(self._sum, rows, counts)
 
@@ -197,9 +212,10 @@ class Neighbours:
         return self._free.pop()
 
     def _forget_before(self, since_s: int) -> None:
+        """Let what is older count nothing, and what is left what it counts at the origin, which has moved."""
         customers, slots = list(self._slot_of), np.fromiter(self._slot_of.values(), np.int64, len(self._slot_of))
-        rows, counts, nothing_left = self._bought.forget_before(slots, since_s)
-        np.subtract.at(self._sum, rows, counts)
+        rows, counts, nothing_left = self._bought.recount(slots, since_s, self._counts)
+        self._sum = np.bincount(rows, counts, minlength=self._items).astype(np.float64)
         for at in np.flatnonzero(nothing_left).tolist():
             self.remove(customers[at])
 
@@ -214,9 +230,9 @@ def take_up(neighbours: Neighbours, encoder: Encoder, histories: Histories, now_
 def neighbours_of(
     encoder: Encoder, histories: Histories, centre: NDArray[np.float32], parameters: NeighbourParameters
 ) -> Neighbours:
-    """The index of those who bought last, as it is at the time of the newest purchase."""
+    """The index of those who bought last, as it is now in the sense of `demand.now_of`."""
     neighbours = Neighbours(centre, len(encoder.vectors), parameters)
-    now_s = int(histories.times.max(initial=0))
+    now_s = now_of(histories.times)
     lately = np.flatnonzero(histories.times >= neighbours.begin(now_s))
     lately = lately[np.argsort(histories.times[lately], kind="stable")]
     owners = customer_of_line(histories)[lately[::-1]]

@@ -83,7 +83,9 @@ def measured(
 def verdict(search: Search, gain: Gain | None) -> Verdict:
     """Change the settings only if what was found is surely better on validation and not worse on the test window."""
     if not search.found:
-        return Verdict(change=False, why="nothing that was tried beats the settings in force on the validation windows")
+        alone = "no other settings could be tried in this time: give more --minutes"
+        why = "nothing that was tried beats the settings in force on the validation windows"
+        return Verdict(change=False, why=alone if len(search.attempts) == 1 else why)
     if search.gain().low <= 0:
         return Verdict(change=False, why="the gain on the validation windows is within noise")
     if gain is None:

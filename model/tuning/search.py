@@ -31,8 +31,8 @@ _KEPT_PERCENT = 33.0  # of the attempts judged in a window so far, those that go
 _SURE_OF_PRUNING = 3  # attempts that must be through before any is given up
 
 
-class OutOfTime(Exception):
-    """Raised when a search is over before the settings in force were judged; the text says what to do."""
+class Interrupted(Exception):
+    """Raised when a search was stopped by hand before the settings in force were judged; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +102,65 @@ def search(
     plan: TuningPlan,
     *,
     is_over: Callable[[], bool],
+    is_stopped: Callable[[], bool] = lambda: False,
     on_attempt: Callable[[Attempt], None] = lambda _attempt: None,
     progress: Progress = silent,
 ) -> Search:
     """Try settings until `is_over`; a training that is running then is dropped at the end of its pass.
 
-    The same data, seed and number of attempts give the same search. Raises `TooLittleData` when the settings in force
-    can not learn from what precedes the newest validation window, `TooFewTested` and `OutOfTime`.
+    The settings in force are judged however long that takes, unless it `is_stopped` by hand. The same data, seed and
+    number of attempts give the same search. Raises `TooLittleData` when the settings in force can not learn from what
+    precedes the newest validation window, `TooFewTested` and `Interrupted`.
     """
     before_test = split(histories, plan.cut).train
     windows = windows_of(before_test, plan.cut, plan.validation)
-    return _Searching(windows, keys, plan, is_over, progress).run(on_attempt)
+    return _Searching(windows, keys, plan, _Ends(is_over, is_stopped), progress).run(on_attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long settings take here, in seconds, measured on the data themselves."""
+
+    attempt_s: float  # the settings in force, judged in all windows
+    window_s: float  # and in the newest alone, after which most others are given up
+    learning_s: float  # one training on the newest validation window
+
+    def attempts(self, seconds: float) -> tuple[int, int]:
+        """At least and at most how many settings so many seconds are enough for, those in force among them."""
+        others = max(seconds - self.attempt_s, 0.0)
+        return 1 + int(others / self.attempt_s), 1 + int(others / self.window_s)
+
+
+def pace(histories: Histories, keys: Sequence[str], plan: TuningPlan) -> Pace:
+    """Measure it by one pass over the purchases and one judging. Raises as `search` does."""
+    windows = windows_of(split(histories, plan.cut).train, plan.cut, plan.validation)
+    newest = windows[0]
+    scaled = plan.recipe.parameters.scaled_to(len(distinct(newest.train).products))
+    one_pass = replace(plan.recipe, parameters=replace(scaled, epochs=1, scale_to_data=False))
+    began_s, marks = time.perf_counter(), list[float]()
+    trial = newest.learnt(keys, one_pass, lambda _what, _done: marks.append(time.perf_counter()))
+    learnt_s = time.perf_counter()
+    cross_judged(trial, repeat=plan.cut.repeat)
+    judging_s = time.perf_counter() - learnt_s
+    learning_s = learnt_s - began_s + (marks[-1] - marks[0]) * (scaled.epochs - 1)
+    lines = [len(window.train.products) / max(len(newest.train.products), 1) for window in windows]
+    window_s = learning_s + judging_s
+    return Pace(window_s * sum(lines), window_s, learning_s)
 
 
 class _Over(Exception):
     """Raised in mid-training to end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What ends a search."""
+
+    is_over: Callable[[], bool]
+    is_stopped: Callable[[], bool]
+
+    def now(self, attempts: int) -> bool:
+        return self.is_stopped() or (attempts > 0 and self.is_over())
 
 
 class _Searching:
@@ -127,18 +171,18 @@ class _Searching:
         windows: list[Window],
         keys: Sequence[str],
         plan: TuningPlan,
-        is_over: Callable[[], bool],
+        ends: _Ends,
         progress: Progress,
     ) -> None:
         self._windows, self._keys, self._plan = windows, keys, plan
-        self._is_over, self._progress = is_over, progress
+        self._ends, self._progress = ends, progress
         self._pairs = len(distinct(windows[0].train).products)
         self._study = _study(plan.recipe.parameters)
         self._attempts: list[Attempt] = []
         self._too_dear = 0
 
     def run(self, on_attempt: Callable[[Attempt], None]) -> Search:
-        while not self._is_over() and len(self._attempts) != self._plan.most_attempts:
+        while not self._ends.now(len(self._attempts)) and len(self._attempts) != self._plan.most_attempts:
             try:
                 attempt = self._next(self._study.ask())
             except _Over:
@@ -147,7 +191,9 @@ class _Searching:
                 self._attempts.append(attempt)
                 on_attempt(attempt)
         if not self._attempts:
-            raise OutOfTime("the search ended before the settings in force were judged: let it run for more --minutes")
+            raise Interrupted(
+                "stopped before the settings in force were judged: nothing was measured, nothing was written"
+            )
         return Search(self._attempts, len(self._windows), self._too_dear)
 
     def _next(self, trial: "optuna.Trial") -> Attempt | None:
@@ -199,7 +245,7 @@ class _Searching:
 
     def _or_over(self, what: str, done: float) -> None:
         """Progress of a training, which ends here when the search is over."""
-        if self._is_over():
+        if self._ends.now(len(self._attempts)):
             raise _Over
         self._progress(what, done)
 

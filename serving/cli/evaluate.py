@@ -6,8 +6,11 @@ that page, and no service needs to run.
 
 import importlib.util
 import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,8 +18,14 @@ from rich.console import Console
 from config.settings import Settings
 from serving.cli.options import TRAINING, command, settings_options
 from serving.cli.purchases_option import NothingToJudge, purchases_options, read_purchases
-from serving.reports.progress import ProgressDisplay
+from serving.reports.progress import ProgressDisplay, say
+from serving.reports.whole_progress import WholeProgress
 from serving.runtime.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from model.evaluation.outlook import Outlook
+    from model.offline.splits import Cut
+    from model.purchases.histories import Histories
 
 _EXTRA = ("implicit", "matplotlib")
 
@@ -60,9 +69,11 @@ def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_jso
     from model.embeddings.parameters import TooLittleData  # noqa: PLC0415 - gensim takes a while to load, --help should not
 
     console = Console(stderr=as_json, highlight=False)
+    if page:
+        _check_page(page)
     try:
         with ProgressDisplay(console) as display:
-            result = _Evaluation(settings, options, display).run(file)
+            result = _Evaluation(settings, {**options, "page": page}, display).run(file)
     except TooLittleData as little:
         raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
     if page:
@@ -72,6 +83,19 @@ def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_jso
     else:
         for table in result.drawn():
             Console(highlight=False, width=None if console.is_interactive else 160).print(table)
+    say(
+        console,
+        f"written: {page}" if page else "no file was written: --html PAGE writes a page with plots and examples",
+    )
+    for sentence in result.sentences():
+        say(console, sentence, "bold")
+
+
+def _check_page(page: Path) -> None:
+    """Say now, and not after the minutes, that the page can not be written."""
+    folder = page.parent
+    if page.is_dir() or not folder.is_dir() or not os.access(page if page.exists() else folder, os.W_OK):
+        raise click.UsageError(f"--html {page} can not be written: name a file in a folder that exists and is yours")
 
 
 def _check_extra(peers: bool, plots: bool) -> None:
@@ -88,22 +112,67 @@ class _Evaluation:
 
     def __init__(self, settings: Settings, options: dict[str, Any], display: ProgressDisplay) -> None:
         self._settings, self._options, self._display = settings, options, display
+        self._whole: WholeProgress | None = None
 
     def run(self, file: Path | None) -> "_Result":
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.evaluation.comparison import tables  # noqa: PLC0415 - see above
-        from model.evaluation.replay import replay  # noqa: PLC0415 - see above
+        from model.evaluation.replay import replay, testable  # noqa: PLC0415 - see above
 
         histories, keys = read_purchases(file, self._settings, self._options, self._display.show)
         plan = self._plan()
         if self._options["replay"]:
             limits, slices = recipe_of(self._settings).limits, self._options["slices"]
-            steps = replay(histories, keys, plan.recipe, slices=slices, limits=limits, progress=self._display.show)
-            return _Result([], steps, plan.k)
-        found = list(tables(histories, keys, plan, self._display.show))
-        if not found:
-            raise NothingToJudge("no known customer bought anything to be tested in these windows: give more --days")
-        return _Result(found, [], plan.k)
+            self._check_slices(testable(histories, slices))
+            self._begin({f"slice {at} of {slices}": float(at) for at in range(1, slices + 1)})  # each learns more
+            steps = replay(histories, keys, plan.recipe, slices=slices, limits=limits, progress=self._show)
+            return _Result([], steps, plan.k, _Names(keys, {}))
+        self._tell_of_later(histories, plan.cut)
+        found = list(tables(histories, keys, plan, self._show, self._on_outlook))
+        titles = _titles(self._settings) if file is None and self._options["page"] else {}
+        return _Result(found, [], plan.k, _Names(keys, titles))
+
+    def _check_slices(self, customers: Sequence[int]) -> None:
+        self._display.close()
+        empty = [str(at) for at, tested in enumerate(customers, 1) if not tested]
+        if len(empty) == len(customers):
+            raise NothingToJudge(
+                "no slice has a customer who had bought before it: give more purchases, or fewer --slices"
+            )
+        if empty:
+            say(
+                self._display.console,
+                f"slices without anybody to test, left out of the means: {', '.join(empty)}",
+                "yellow",
+            )
+
+    def _tell_of_later(self, histories: "Histories", cut: "Cut") -> None:
+        """Say so when a few purchases, long after all others, are in no window."""
+        from model.offline.splits import newest_end  # noqa: PLC0415 - see above
+
+        end_s = newest_end(histories.times, cut.days) if cut.days is not None else int(histories.times.max())
+        later = int((histories.times > end_s).sum())
+        if later:
+            self._display.close()
+            when = f"{datetime.fromtimestamp(end_s, UTC):%Y-%m-%d %H:%M}"
+            told = f"{later:,} order lines after {when} UTC are not looked at: too few to be a window of their own"
+            say(self._display.console, told, "yellow")
+
+    def _on_outlook(self, outlook: "Outlook", steps: dict[str, float]) -> None:
+        self._display.close()
+        if not outlook.tested:
+            why = outlook.left_out[0] if outlook.left_out else "no customer bought something in a window and before it"
+            raise NothingToJudge(f"nothing can be tested: {why}; give windows of other --days, or more purchases")
+        for sentence in outlook.left_out:
+            say(self._display.console, sentence, "yellow")
+        self._begin(steps)
+
+    def _begin(self, steps: dict[str, float]) -> None:
+        self._whole = WholeProgress(self._display, "evaluating", steps)
+
+    def _show(self, what: str, done: float) -> None:
+        assert self._whole is not None, "begun before anything is learnt"
+        self._whole.show(what, done)
 
     def _plan(self) -> Any:
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
@@ -129,13 +198,33 @@ class _Evaluation:
         )
 
 
-class _Result:
-    """What was found, in its three forms."""
+def _titles(settings: Settings) -> dict[str, str]:
+    """Titles by product key, out of the database."""
+    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - see above
+    from model.store.reader import read_contents  # noqa: PLC0415 - see above
 
-    def __init__(self, tables: list[Any], steps: list[Any], k: int) -> None:
+    products = read_contents(settings.data_dir / DATABASE).products
+    return {product.key: product.title for product in products if product.title}
+
+
+class _Names:
+    """What products are called on a page."""
+
+    def __init__(self, keys: Sequence[str], titles: Mapping[str, str]) -> None:
+        self._keys, self._titles = keys, titles
+
+    def __call__(self, number: int) -> str:
+        key = self._keys[number]
+        return self._titles.get(key) or key.replace("\x1f", " / ")
+
+
+class _Result:
+    """What was found, in its forms."""
+
+    def __init__(self, tables: list[Any], steps: list[Any], k: int, names: _Names) -> None:
         from model.evaluation.replay import summaries  # noqa: PLC0415 - see above
 
-        self._tables, self._steps, self._k = tables, steps, k
+        self._tables, self._steps, self._k, self._names = tables, steps, k, names
         self._summaries = summaries(steps)
 
     def drawn(self) -> list[Any]:
@@ -148,11 +237,18 @@ class _Result:
     def json(self) -> dict[str, Any]:
         from serving.reports.evaluation import as_json  # noqa: PLC0415 - see above
 
-        return as_json(self._tables, self._steps, self._summaries)
+        return as_json(self._tables, self._steps, self._summaries) | {"in_words": self.sentences()}
+
+    def sentences(self) -> list[str]:
+        from serving.reports.evaluation import replay_sentence  # noqa: PLC0415 - see above
+        from serving.reports.evaluation_words import sentences  # noqa: PLC0415 - see above
+
+        return sentences(self._tables, self._k) if self._tables else replay_sentence(self._summaries)
 
     def page(self, source: str) -> str:
         from serving.reports.evaluation import page  # noqa: PLC0415 - see above
         from serving.reports.evaluation_plots import plots  # noqa: PLC0415 - see above
 
         heading = f"Recommendations judged on {source}"
-        return page(heading, self._tables, self._summaries, plots(self._tables, self._steps), self._k)
+        drawn = plots(self._tables, self._steps)
+        return page(heading, self._tables, self._summaries, drawn, self._k, words=self.sentences(), name=self._names)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LEARNING = (*TRAINING, "train_min_customers")
 _NAME = "tune"
 _WIDE = 160
+_NOT_DONE = 0.99
 
 
 @command(
@@ -67,8 +68,8 @@ def tune(file: Path | None, *, settings: Settings, output: Path, **options: Any)
     """Search training settings on the purchases of FILE, CSV (also .gz) or Parquet, or of the data folder.
 
     Settings are chosen on windows before the newest one; what they gain is then measured on the newest, which takes
-    two trainings for each seed more. They are written only if they are better, else those in force are. Ctrl-C ends
-    the search early, with what was found so far.
+    two trainings for each seed more. They are written only if they are better, else those in force are, which are
+    measured in any case. Ctrl-C ends the search early, with what was found so far.
     """
     set_up_logging(settings.log_format, settings.log_level)
     if importlib.util.find_spec("optuna") is None:
@@ -120,7 +121,8 @@ class _Tuning:
         target = _Target(output, report.settings_of(plan.recipe.parameters))
         with ProgressDisplay(self._console) as display:
             histories, keys = read_purchases(file, self._settings, self._options, display.show)
-        tested = test_window(histories, plan.cut)
+            tested = test_window(histories, plan.cut)
+            self._tell_pace(histories, keys, plan, display)
         search = self._search(histories, keys, plan)
         self._console.print(report.attempts_table(search))
         gain = self._gain(tested, keys, search, plan) if search.found else None
@@ -145,6 +147,20 @@ class _Tuning:
             recipe=own if recipe.calibrates else replace(own, weights=None),
         )
 
+    def _tell_pace(
+        self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan", display: ProgressDisplay
+    ) -> None:
+        """Say what the minutes can buy, before they are spent."""
+        from model.tuning.search import pace  # noqa: PLC0415 - see above
+        from serving.reports.tuning import promised  # noqa: PLC0415 - see above
+
+        display.show("measuring the speed", 0.0)
+        measured = pace(histories, keys, plan)
+        display.show("measuring the speed", 1.0)
+        display.close()
+        for line in promised(measured, self._options["minutes"], self._options["seeds"]):
+            say(self._console, line)
+
     def _search(self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan") -> "Search":
         from model.tuning.search import Attempt, search  # noqa: PLC0415 - see above
 
@@ -154,14 +170,20 @@ class _Tuning:
         def passed() -> float:
             return (time.monotonic() - started) / limit_s
 
+        def shown() -> float:
+            return (
+                passed() if attempts else min(passed(), _NOT_DONE)
+            )  # those in force are judged, however long it takes
+
         with ProgressDisplay(self._console) as display, stop_signal() as stopped:
             found = search(
                 histories,
                 keys,
                 plan,
-                is_over=lambda: stopped() or passed() >= 1.0,
+                is_over=lambda: passed() >= 1.0,
+                is_stopped=stopped,
                 on_attempt=attempts.append,
-                progress=lambda _what, _done: display.show("searching", passed(), _tried(len(attempts))),
+                progress=lambda _what, _done: display.show("searching", shown(), _tried(len(attempts))),
             )
         if stopped():
             say(self._console, "stopped: this is what was found so far")

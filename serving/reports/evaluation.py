@@ -4,7 +4,7 @@ In: the tables of `model.evaluation.comparison` and the steps of `model.evaluati
 file that needs no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from model.evaluation.comparison import Row, Table
 from model.evaluation.replay import Step, Summary
 from model.offline.measures import MEASURES, Interval, difference, interval
+from serving.reports.evaluation_examples import examples_of, explained
 
 _COLUMNS = ("HR", "recall", "NDCG", "MRR", "coverage", "popularity")
 _FIELDS = (*MEASURES, "coverage", "popularity")
@@ -21,6 +22,8 @@ _STYLE = (
     "table{border-collapse:collapse;margin:1rem 0}"
     "td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd}"
     "td:first-child,th:first-child{text-align:left}tr.ours{background:#eef6ee}svg{max-width:100%;height:auto}"
+    "dt{font-weight:600;margin-top:.4rem}dd{margin:0 0 0 1rem}ul.found{font-size:1.1rem}mark{background:#b9e4bd}"
+    "table.lists td,table.lists th{text-align:left;vertical-align:top}figure{margin:1.5rem 0}.wide{overflow-x:auto}"
 )
 
 
@@ -76,11 +79,19 @@ def as_json(tables: Sequence[Table], steps: Sequence[Step], summaries: Sequence[
 
 
 def page(
-    heading: str, tables: Sequence[Table], summaries: Sequence[Summary], plots: Sequence[tuple[str, str]], k: int
+    heading: str,
+    tables: Sequence[Table],
+    summaries: Sequence[Summary],
+    plots: Sequence[tuple[str, str]],
+    k: int,
+    *,
+    words: Sequence[str],
+    name: Callable[[int], str],
 ) -> str:
-    """One HTML page. `plots`: pairs of a caption and an SVG element."""
+    """One HTML page. `plots`: pairs of a caption and an SVG element; `words`: what was found, `name`: of a product."""
     parts = [f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(heading)}</title>"]
     parts += [f"<style>{_STYLE}</style><h1>{escape(heading)}</h1>"]
+    parts.append(f"<ul class=found>{''.join(f'<li>{escape(sentence)}</li>' for sentence in words)}</ul>")
     for table in tables:
         parts += [
             f"<h2>{escape(title(table, k))}</h2>",
@@ -88,8 +99,22 @@ def page(
         ]
     if summaries:
         parts += ["<h2>Replay</h2>", _html(_REPLAY_COLUMNS, _replay_cells(summaries))]
+    if tables:
+        parts.append(explained(k))
     parts += [f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" for caption, svg in plots]
+    if tables:
+        parts.append(examples_of(tables[0].examples, name))
     return "\n".join(parts)
+
+
+def replay_sentence(summaries: Sequence[Summary]) -> list[str]:
+    """What the replay found, in a sentence."""
+    full, shipped = summaries[0], next((one for one in summaries if one.schedule.startswith("shipped")), summaries[0])
+    good, time = shipped.ndcg / max(full.ndcg, 1e-9), shipped.seconds / max(full.seconds, 1e-9)
+    told = f"NDCG@10 {shipped.ndcg:.4f} and {full.ndcg:.4f}"
+    return [
+        f"learning as shipped is {good:.1%} as good as learning everything anew ({told}), in {time:.0%} of the time"
+    ]
 
 
 _REPLAY_COLUMNS = (
@@ -177,4 +202,4 @@ def _html(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
         + "</tr>"
         for cells in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"

@@ -1,5 +1,7 @@
 """Plots of an evaluation as SVG elements: how accurate, how varied, and how increments fare over time.
 
+Promise: no name stands on a plot, where it could cover another or a point; names stand beside it, with their marks.
+
 matplotlib is an extra of the project (`alsobought[evaluate]`) and imported when it is used.
 """
 
@@ -7,10 +9,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from model.evaluation.comparison import Table
+from model.evaluation.comparison import OURS, Table
 from model.evaluation.replay import Step
 from model.offline.measures import interval
 
+_MARKERS = "osD^vP*X<>ph"
 _OURS, _THEIRS = "#2e7d32", "#90a4ae"
 
 
@@ -59,21 +62,37 @@ def _bars(table: Table) -> str:
 
 
 def _scatter(table: Table) -> str:
-    figure, axes = _figure(8, 5)
-    for row in table.rows:
-        axes.scatter(row.means["coverage"], row.means["ndcg"], color=_colour(row.name))
-        axes.annotate(row.name, (row.means["coverage"], row.means["ndcg"]), fontsize=7)
-    axes.set_xlabel("coverage")
+    figure, axes = _figure(10, 5)
+    rows = sorted(table.rows, key=lambda row: -row.means["ndcg"])
+    colours = _colours(len(rows))
+    for at, row in enumerate(rows):
+        axes.scatter(
+            row.means["coverage"],
+            row.means["ndcg"],
+            s=90 if row.name.startswith(OURS) else 45,
+            marker=_MARKERS[at % len(_MARKERS)],
+            color=_OURS if row.name.startswith(OURS) else colours[at],
+            alpha=0.8,
+            label=row.name,
+        )
+    axes.set_xlabel("coverage: part of the catalogue that anybody was shown")
     axes.set_ylabel("NDCG")
+    figure.legend(loc="outside right upper", fontsize=8, title="best NDCG first")
     return _svg(figure)
 
 
+def _colours(count: int) -> list[Any]:
+    from matplotlib import colormaps  # noqa: PLC0415 - an extra
+
+    return [colormaps["tab20"](at % 20) for at in range(count)]
+
+
 def _lines(steps: Sequence[Step]) -> str:
-    figure, axes = _figure(8, 4)
+    figure, axes = _figure(10, 4)
     for name in dict.fromkeys(step.schedule for step in steps):
         mine = [step for step in steps if step.schedule == name]
         axes.plot([step.slice for step in mine], [step.judged.mean("ndcg") for step in mine], marker="o", label=name)
     axes.set_xlabel("slice")
     axes.set_ylabel("NDCG")
-    axes.legend()
+    figure.legend(loc="outside right upper", fontsize=8)
     return _svg(figure)

@@ -23,6 +23,11 @@ class ProgressDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}
 
+    @property
+    def console(self) -> Console:
+        """Where it shows; `close` before printing there."""
+        return self._console
+
     def show(self, what: str, done: float, detail: str = "") -> None:
         """Show that a share of 0 .. 1 of the work is done."""
         if self._console.is_interactive:

@@ -3,6 +3,7 @@
 In: what `model.tuning.search` and `model.tuning.gain` found. Out: a table, lines of text, and settings by their names.
 """
 
+import math
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -10,16 +11,37 @@ from rich.table import Table
 from model.embeddings.parameters import TrainingParameters
 from model.offline.measures import Interval
 from model.tuning.gain import Gain, Verdict
-from model.tuning.search import Attempt, Search
+from model.tuning.search import Attempt, Pace, Search
 from model.tuning.search_space import TUNED
+from serving.reports.whole_progress import spoken
 
 _SHOWN = 5
+_WORTHWHILE = 5  # settings: fewer are no search
 _SETTING = {"sample": "subsample"}  # parameters whose setting is called otherwise
 
 
 def settings_of(parameters: TrainingParameters) -> dict[str, float]:
     """The settings that stand for these parameters, by their names."""
     return {_SETTING.get(name, name): getattr(parameters, name) for name in TUNED}
+
+
+def promised(pace: Pace, minutes: float, seeds: int) -> list[str]:
+    """What so many minutes can buy at this speed, before they are spent."""
+    least, most = pace.attempts(60.0 * minutes)
+    told = f"to learn and judge a setting takes about {spoken(pace.attempt_s)} here"
+    after = f"if something is found, measuring its gain takes about {spoken(2 * seeds * pace.learning_s)} more"
+    if most < _WORTHWHILE:
+        needed = math.ceil((pace.attempt_s + _WORTHWHILE * pace.window_s) / 60)
+        advice = f"; a search that can find something needs --minutes {max(needed, math.ceil(minutes))} or more"
+    else:
+        advice = ""
+    return [f"{told}: {minutes:g} min are enough for {_settings(least, most)}, those in force first{advice}", after]
+
+
+def _settings(least: int, most: int) -> str:
+    if most == 1:
+        return "one setting only"
+    return f"{least} settings" if least == most else f"{least} to {most} settings"
 
 
 def attempts_table(search: Search) -> Table:

@@ -19,7 +19,7 @@ RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20
 
 @pytest.fixture(scope="module")
 def shop():
-    return shop_histories()
+    return shop_histories(seed=3)
 
 
 def test_weights_are_learnt_on_the_windows_before_now(shop):

@@ -81,11 +81,41 @@ def test_ctrl_c_while_the_gain_is_measured_leaves_the_settings_in_force(purchase
     assert "keep the settings in force" in result.stdout
 
 
-def test_the_search_keeps_to_its_minutes(purchases):
+def test_however_few_the_minutes_the_settings_in_force_are_measured_and_it_ends_in_a_sentence(purchases, tmp_path):
     result = run(purchases, *SMALL, "--minutes", "0.0001")
 
+    assert result.exit_code == 0, result.output
+    assert "0.0001 min are enough for one setting only" in result.stdout
+    assert "1 settings tried" in result.stdout
+    assert (
+        "keep the settings in force: no other settings could be tried in this time: give more --minutes"
+        in result.stdout
+    )
+    assert load_settings({}, tmp_path / "alsobought-tuned.toml").epochs == 3
+
+
+def test_it_says_before_the_search_what_the_minutes_can_buy(purchases, interrupted_after):
+    interrupted_after(1)
+    result = run(purchases, *SMALL, "--minutes", "600")
+
+    promise, found = result.stdout.index("600 min are enough for"), result.stdout.index("1 settings tried")
+    assert promise < found
+
+
+def test_ctrl_c_before_anything_was_judged_says_that_nothing_was_written(purchases, tmp_path, monkeypatch):
+    show = ProgressDisplay.show
+
+    def press(display, what, done, detail=""):
+        show(display, what, done, detail)
+        if what == "searching":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ProgressDisplay, "show", press)
+    result = run(purchases, *SMALL)
+
     assert result.exit_code == 1
-    assert "more --minutes" in result.stderr
+    assert "nothing was measured, nothing was written" in result.stderr
+    assert not (tmp_path / "alsobought-tuned.toml").exists()
 
 
 def test_a_file_with_settings_that_are_not_in_force_is_refused_before_anything_is_read(tmp_path):

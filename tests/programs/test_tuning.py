@@ -9,7 +9,7 @@ from model.embeddings.parameters import TooLittleData, TrainingParameters
 from model.offline.recommender import OwnRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
-from model.tuning.search import OutOfTime, TuningPlan, search
+from model.tuning.search import Interrupted, Pace, TuningPlan, pace, search
 from model.tuning.validation import TooFewTested
 from tests.builders.shop_histories import DAY_S, shop_histories
 
@@ -92,9 +92,27 @@ def test_a_search_that_is_over_drops_the_training_it_is_in(shop):
     assert 0 < passes[-1] < 1
 
 
-def test_a_search_that_is_over_at_once_says_so(shop):
-    with pytest.raises(OutOfTime, match="--minutes"):
-        searched(shop, is_over=lambda: True)
+def test_a_search_that_is_over_at_once_has_judged_the_settings_in_force(shop):
+    found = searched(shop, is_over=lambda: True)
+
+    assert len(found.attempts) == 1
+    assert 0 < found.attempts[0].score <= 1
+
+
+def test_a_search_that_is_stopped_at_once_says_so(shop):
+    with pytest.raises(Interrupted, match="nothing was written"):
+        searched(shop, is_stopped=lambda: True)
+
+
+@pytest.mark.parametrize(("seconds", "least", "most"), [(0, 1, 1), (30, 1, 1), (90, 1, 4), (300, 5, 25)])
+def test_a_pace_says_how_many_settings_a_time_is_enough_for(seconds, least, most):
+    assert Pace(attempt_s=60.0, window_s=10.0, learning_s=8.0).attempts(seconds) == (least, most)
+
+
+def test_the_pace_is_measured_on_the_purchases(shop):
+    measured = pace(*shop, TuningPlan(cut=Cut(20), validation=2, recipe=RECIPE))
+
+    assert 0 < measured.learning_s < measured.window_s < measured.attempt_s < 120
 
 
 def test_each_attempt_is_told_as_it_ends(shop):

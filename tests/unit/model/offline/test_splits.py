@@ -1,6 +1,7 @@
 """Splits: what is learnt from is older than what is tested, and newer windows stay unseen."""
 
 import numpy as np
+import pytest
 
 from model.offline.splits import Cut, between, sampled, split
 from model.purchases.histories import Histories, of_customers
@@ -80,3 +81,17 @@ def test_a_sample_keeps_each_customers_products_together():
 
     assert len(found.customers) == 4
     assert found.products.tolist() == [p for i in found.customers.tolist() for p in (10 + i, 30 + i)]
+
+
+@pytest.mark.parametrize("later_days", [45, 400])
+def test_a_lone_order_long_after_all_others_is_no_window_of_its_own(later_days):
+    shop = [[(1 + i, day), (2 + i, day + 70)] for i in range(40) for day in (0, 10, 20)]
+    alone, without = split(histories(*shop, [(1, 90 + later_days)]), Cut(30)), split(histories(*shop), Cut(30))
+
+    assert len(alone.truth.customers) == len(without.truth.customers) > 0
+
+
+def test_a_shop_that_always_sells_little_is_tested_up_to_its_newest_order():
+    found = split(histories(*[[(1, 40 * i), (2, 40 * i + 35)] for i in range(9)]), Cut(30))
+
+    assert found.truth.sizes().tolist() == [1]

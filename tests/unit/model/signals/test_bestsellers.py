@@ -13,17 +13,26 @@ def sold(demand, counts, ago=0):
 
 
 def best(demand, allowed=None):
-    """The definition, without any cleverness."""
+    """The definition, without any cleverness: recent lines, and all lines scaled to 1,000 to 2,000."""
     numbers = [n for n in np.flatnonzero(demand.total).tolist() if allowed is None or n in allowed]
-    return sorted(numbers, key=lambda n: (-int(demand.recent[n]), -int(demand.total[n]), n))
+    lines = 2 ** int(demand.total.sum()).bit_length()
+    return sorted(numbers, key=lambda n: (-(int(demand.recent[n]) * lines + 2000 * int(demand.total[n])), n))
 
 
 def test_recent_sales_come_first_then_sales_ever_then_the_number():
     demand = Demand(days=14)
-    sold(demand, {1: 50, 2: 9, 3: 9}, ago=100)
-    sold(demand, {2: 1, 3: 1, 4: 2})
+    sold(demand, {1: 5000, 2: 900, 3: 900, 5: 2000}, ago=100)
+    sold(demand, {2: 1500, 3: 1500, 4: 2000})
 
-    assert Popular(demand).top(10).tolist() == [4, 2, 3, 1]
+    assert Popular(demand).top(10).tolist() == [4, 2, 3, 1, 5]
+
+
+def test_few_recent_sales_leave_the_best_sellers_of_all_time_on_top():
+    demand = Demand(days=14)
+    sold(demand, {4: 1})
+    sold(demand, {1: 500, 2: 900, 3: 70}, ago=300)
+
+    assert Popular(demand).top(10).tolist() == [2, 1, 3, 4]
 
 
 def test_a_purchase_is_in_the_very_next_answer():
@@ -79,7 +88,7 @@ def test_fewer_are_given_when_fewer_ever_sold():
 
 
 def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window():
-    demand = Demand(days=14)
+    demand = Demand(days=14, enough=1)
     sold(demand, {9000: 50}, ago=100)
     sold(demand, dict.fromkeys(range(2, 1500), 1), ago=13)
     sold(demand, {1: 1_000_000})
@@ -92,7 +101,7 @@ def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window(
 
 def test_following_event_by_event_equals_sorting_the_whole_catalogue():
     rng = np.random.default_rng(1)
-    demand = Demand(days=3)
+    demand = Demand(days=3, enough=1)
     popular = Popular(demand)
     for day in range(12):
         for _ in range(5):

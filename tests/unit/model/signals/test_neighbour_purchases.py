@@ -40,11 +40,11 @@ def test_what_is_too_old_counts_nothing_and_leaves_no_customer_without_purchases
     put(made, 0, (7, 10), (8, 30))
     put(made, 1, (9, 10))
 
-    rows, _, nothing_left = made.forget_before(np.array([0, 1]), 20)
+    rows, counts, nothing_left = made.recount(np.array([0, 1]), 20, lambda times: times / 10)
 
-    assert rows.tolist() == [7, 9]
+    assert (rows.tolist(), counts.tolist()) == ([7, 8, 9], [0.0, 3.0, 0.0])
     assert nothing_left.tolist() == [False, True]
-    assert made.counts[made.places(np.array([0]))[0]].tolist() == [0.0, 1.0]
+    assert made.counts[made.places(np.array([0]))[0]].tolist() == [0.0, 3.0]
     assert made.newest_s(np.array([0])).tolist() == [30]
 
 

@@ -110,3 +110,25 @@ def test_only_the_first_purchase_of_a_product_is_new():
 
     assert found.rows.tolist() == [1]
     assert found.times.tolist() == [50]
+
+
+def test_a_purchase_after_now_counts_as_one_of_now_until_its_day_has_come():
+    made = neighbours()
+    made.put(np.array([1, 2]), np.stack((EAST, EAST)), firsts([(3, -20)], [(4, 1)]))
+    before = votes(made, 9, EAST)
+    made.begin(NOW_S + 20 * DAY_S)
+    fresh = neighbours()
+    fresh.begin(NOW_S + 20 * DAY_S)
+    fresh.put(np.array([1, 2]), np.stack((EAST, EAST)), firsts([(3, -20)], [(4, 1)]))
+
+    assert before[3] == pytest.approx(0.5)
+    assert votes(made, 9, EAST) == pytest.approx(votes(fresh, 9, EAST))
+    assert made.everyones(np.arange(10)) == pytest.approx(fresh.everyones(np.arange(10)))
+
+
+def test_the_fewer_customers_there_are_the_less_they_decide():
+    made = neighbours(nearest=2)
+    nobody = made.share_of_enough()
+    made.put(np.array([1]), EAST[None], firsts([(3, 0)]))
+
+    assert (nobody, made.share_of_enough()) == (0.0, 0.5)
