@@ -49,6 +49,8 @@ class KafkaSettings(Section):
     """Group protocol: classic, or the newer one of KIP-848."""
     kafka_properties: KafkaProperties = Field(default={}, repr=False)
     """Any librdkafka client property, such as those of SASL and TLS; the ones that the service owns are refused."""
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
+    """Compression of what is sent; kafkajs and NestJS read only none and gzip. kafka_properties may overrule it."""
 
 
 class TopicSettings(Section):

@@ -1,7 +1,8 @@
 """The Kafka clients that the service uses, with the properties its promises rest on.
 
 `KafkaClients` knows how to reach the cluster and makes consumers, producers and admin clients. Connection errors are
-logged once when they begin, not at librdkafka's twenty a second, and remembered to explain a later time-out.
+logged once when they begin, not at librdkafka's twenty a second, and remembered to explain a later time-out. What a
+producer sends is in a form that every client reads, unless the settings say otherwise, which is warned of.
 """
 
 import logging
@@ -29,6 +30,8 @@ _HINTS = {
     KafkaError._RESOLVE: "check the host names in bootstrap_servers",
 }
 _REPEAT_S = 60
+_COMPRESSION = ("compression.type", "compression.codec")  # librdkafka's two names for one property
+_SOME_CAN_NOT_READ = ("snappy", "lz4", "zstd")
 _NOT_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
@@ -45,20 +48,22 @@ class KafkaClients:
     """Makes clients for one cluster.
 
     `properties` are librdkafka's, and win over our defaults but not over our promises. One that librdkafka does not
-    take is a `ConfigError`.
+    take is a `ConfigError`. `compression` is one of "none", "gzip", "snappy", "lz4" and "zstd".
     """
 
     bootstrap_servers: str
     properties: Mapping[str, str]
+    compression: str = "none"
     last_error: str = ""
     _said: dict[int, float] = field(default_factory=dict)
+    _compression_said: bool = False
 
     def consumer(self, group_id: str, *, on_commit_failed: Callable[[], object] = _nobody, **own: Any) -> Consumer:
         """A consumer that never commits by itself and never jumps over lost records silently.
 
         `on_commit_failed` hears of asynchronous commits that failed; `own` are properties with underscores for dots.
         """
-        given = dict(self.properties)
+        given = _without(self.properties, _COMPRESSION)
         if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
             given = _without(given, ("session.timeout.ms", "heartbeat.interval.ms"))
         return _made(
@@ -86,19 +91,34 @@ class KafkaClients:
 
     def producer(self, **own: Any) -> Producer:
         """A producer that keys like Java's, so that a customer's records meet in one partition."""
+        own = {name.replace("_", "."): value for name, value in own.items()}
+        compression = {} if _COMPRESSION[0] in own else {_COMPRESSION[0]: self._compression()}
         return _made(
             Producer,
             self._shared()
             | {
                 "linger.ms": "0",  # somebody waits; what a turn sends at once still leaves in a few requests
-                "compression.type": "lz4",
                 "enable.idempotence": "true",
                 "message.max.bytes": "67108864",
             }
-            | _without(self.properties, _CONSUMER_ONLY)
+            | _without(self.properties, (*_CONSUMER_ONLY, *_COMPRESSION))
             | {"partitioner": "murmur2_random"}
-            | {name.replace("_", "."): value for name, value in own.items()},
+            | compression
+            | own,
         )
+
+    def _compression(self) -> str:
+        """What an operator's property says, else the setting; one that some clients can not read is said once."""
+        given = next((self.properties[name] for name in _COMPRESSION if name in self.properties), self.compression)
+        if given.lower() in _SOME_CAN_NOT_READ and not self._compression_said:
+            self._compression_said = True
+            log.warning(
+                "compression_not_read_by_all",
+                compression=given,
+                unreadable_for="kafkajs and NestJS, unless they bring a codec for it",
+                remedy="every client reads none and gzip: set compression, or compression.type in kafka_properties",
+            )
+        return given
 
     def admin(self) -> AdminClient:
         """An admin client; keep a reference until its futures are done."""

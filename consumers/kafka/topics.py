@@ -96,6 +96,11 @@ class Topics:
             self._admin = self.clients.admin()
         return self._admin
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is librdkafka's mock cluster, as far as `cluster_id` was asked."""
+        return self._cluster_id.startswith(_EMBEDDED)
+
     def cluster_id(self, timeout_s: float = 10) -> str:
         """The cluster's own name. Raises `BrokerUnavailable`."""
         self._cluster_id = str(self._listed(timeout_s).cluster_id)
@@ -206,7 +211,7 @@ class Topics:
 
         While it can not be asked, what it told last.
         """
-        if self._cluster_id.startswith(_EMBEDDED):  # it never answers this question
+        if self.is_embedded:  # it never answers this question
             return ""
         for _ in range(1 if topic in self._topic_ids else _ATTEMPTS):
             try:

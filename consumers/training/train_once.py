@@ -97,13 +97,13 @@ def is_put_off(settings: Settings, about: About) -> bool:
 
 def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:
     """The announcer for these settings."""
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
     return Announcer(
         settings.models_folder,
         settings.models_topic,
         settings.keep_versions,
         clients,
-        producer or clients.producer(),
+        producer or clients.producer(compression_type="none"),
     )
 
 

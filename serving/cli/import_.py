@@ -169,7 +169,7 @@ class _Import:
             self._show_first(file)
             return
         settings = self._settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
         topic = settings.purchases_topic if what == "purchases" else settings.catalog_topic
         _make_sure_of(topic, clients, settings)
         if isinstance(file, PurchaseFile):

@@ -11,6 +11,7 @@ import structlog
 
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
@@ -96,6 +97,11 @@ class Service:
             reasons.append("opening a model")
         return reasons
 
+    def _warn_of_compression(self, topics: Topics) -> None:
+        if not topics.is_embedded:  # it never answers this question
+            names = topics.names
+            warn_of_hard_to_read(topics.admin, [names.purchases, names.catalog, names.replies, names.dead_letters])
+
     def model_versions(self) -> list[dict[str, Any]]:
         """What is in the models folder, newest first, and which of it answers."""
         return list_versions(self.settings.models_folder, self.parts.models if self.parts else None)
@@ -105,7 +111,7 @@ class Service:
     def open(self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S) -> None:
         """Build everything that needs Kafka and the store, as far as `stopping` lets it."""
         settings = self.settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
         topics = Topics(clients, topic_names(settings))
         cluster = self._reach(topics, stopping, broker_wait_s)
         if cluster is None:
@@ -115,6 +121,7 @@ class Service:
             partitions=settings.partitions,
             replication_factor=settings.replication_factor,
         )
+        self._warn_of_compression(topics)
         self.waiting_for = "the store"
         store = self._store()
         stack.callback(store.close)
