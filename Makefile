@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types imports format docs fuzz bench chaos soak audit lock clean
+.PHONY: help demo test check lint types imports import-matrix format docs fuzz bench chaos soak audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ types: $(VENV)/.dev ## types
 
 imports: $(VENV)/.dev ## which folder may import which
 	@$(BIN)/lint-imports
+
+import-matrix: $(VENV)/.dev ## every format, encoding and fault of files: lines, orders, and what was left out and why
+	@$(BIN)/python -m tests.import_matrix
 
 format: $(VENV)/.dev ## put the code in its style
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -1,8 +1,8 @@
 """A data folder and snapshots that an earlier version wrote open as before, hold the same, and answer the same.
 
 `tests/kept/VERSION` holds what that version wrote (data.tar.gz: the small shop's database and two models), and what it
-said of it (expected.json): the digest of the database, and what customers with a history were offered. What sells best to
-everybody is left out: its order is each version's own.
+said of it (expected.json): the digest of the database, and what customers with a history were offered. What sells best
+to everybody is left out: its order is each version's own.
 """
 
 import json
