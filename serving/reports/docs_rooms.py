@@ -26,15 +26,16 @@ def with_plan(page: str, checkout: Path = CHECKOUT) -> str:
 
 
 def plan(checkout: Path = CHECKOUT) -> str:
-    """Every folder and its rooms, each with the number of its floor: a line each, the highest first."""
+    """Every folder and its rooms, a line each, the highest first, with the number of its floor where there are several."""
     layers = _layers(checkout)
     lines: list[str] = []
     for folder in FOLDERS:
         lines += ["", f"{f'{folder}/':{_NAME_WIDTH + 5}}{sentence(checkout / folder)}"]
         floors = _floors(rooms(checkout / folder), layers.get(folder, ()))
+        told = len(floors) > 1
         for height, floor in zip(range(len(floors), 0, -1), floors, strict=True):
             for at, room in enumerate(floor):
-                number = "" if at else str(height)
+                number = str(height) if told and not at else ""
                 lines.append(f"  {number:3}{room:{_NAME_WIDTH}}{sentence(checkout / folder / room)}")
     return "\n".join(lines[1:]) + "\n"
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
+from click.testing import CliRunner
 
 from config.descriptions import default_value
 from config.settings import Settings, TopicSettings
 from consumers.observability.metrics import Metrics
+from serving.cli.docs import docs
 from serving.cli.main import COMMANDS
 from serving.reports.docs_pages import metrics_page, settings_page
 from serving.reports.docs_rooms import FOLDERS, plan, rooms, sentence, with_plan
@@ -138,6 +140,19 @@ def test_the_plan_names_every_room_once_with_its_sentence(tmp_path):
     ]
 
 
+def test_the_command_writes_every_generated_page(tmp_path):
+    pages = ["settings.md", "metrics.md", "architecture.md"]
+    page = text_of("docs/architecture.md")
+    (tmp_path / "architecture.md").write_text(page.replace(plan(), "as it was before\n"), encoding="utf-8")
+
+    ended = CliRunner().invoke(docs, [str(tmp_path)])
+
+    assert ended.output.splitlines() == [f"wrote {tmp_path / name}" for name in pages]
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in pages] == [
+        text_of(f"docs/{name}") for name in pages
+    ]
+
+
 def test_a_page_without_a_place_for_the_plan_is_refused():
     with pytest.raises(ValueError, match="no place for the plan"):
         with_plan("# Architecture\n")
@@ -187,3 +202,23 @@ def test_every_word_of_the_glossary_is_met_somewhere():
     met = words_of(" ".join(path.read_text(encoding="utf-8") for path in [*SOURCES, *pages]))
 
     assert not [word for word in glossary() if f" {words_of(word).strip()} " not in met]
+
+
+def alarms():
+    """Return the names of the events that the code logs as warnings, errors or exceptions."""
+    calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    return {
+        name.value
+        for call in calls
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        if call.func.attr in {"warning", "error", "exception"} and ast.unparse(call.func.value) in {"log", "_log"}
+        for name in ast.walk(call.args[0])
+        if isinstance(name, ast.Constant)
+    }
+
+
+@pytest.mark.parametrize("event", sorted(alarms()))
+def test_operations_say_what_to_do_about_every_alarm_in_the_log(event):
+    rows = rows_of(text_of("docs/operations.md"))
+
+    assert [row for row in rows if f"`{event}`" in row[0]]
