@@ -26,7 +26,7 @@ def with_plan(page: str, checkout: Path = CHECKOUT) -> str:
 
 
 def plan(checkout: Path = CHECKOUT) -> str:
-    """Every folder and its rooms, a line each, the highest first, with the number of its floor where there are several."""
+    """Every folder and its rooms, a line each, the highest first; floors have numbers where there are several."""
     layers = _layers(checkout)
     lines: list[str] = []
     for folder in FOLDERS:
