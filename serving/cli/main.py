@@ -31,7 +31,9 @@ COMMANDS = {
     "demo": _Entry("serving.cli.demo:demo", "Watch a made-up shop: purchases in, a model learnt, answers out."),
     "run": _Entry("serving.cli.run:run", "Run the service against your Kafka."),
     "ask": _Entry("serving.cli.ask:ask", "Ask the running service for recommendations, over Kafka."),
-    "import": _Entry("serving.cli.import_:import_", "Send purchases from a CSV or Parquet file to Kafka."),
+    "import": _Entry(
+        "serving.cli.import_:import_", "Send purchases from files to Kafka: CSV, JSON lines, Parquet, sheets."
+    ),
     "train": _Entry("serving.cli.train:train", "Learn a model once, from the purchases in the data folder."),
     "evaluate": _Entry(
         "serving.cli.evaluate:evaluate", "Compare recommenders on your own purchases, beside other methods."

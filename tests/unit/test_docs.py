@@ -222,3 +222,14 @@ def test_operations_say_what_to_do_about_every_alarm_in_the_log(event):
     rows = rows_of(text_of("docs/operations.md"))
 
     assert [row for row in rows if f"`{event}`" in row[0]]
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, left = set(), ["README.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        found = {((ROOT / page).parent / target).resolve() for target, _ in A_LINK.findall(prose(page)) if target}
+        left += {str(path.relative_to(ROOT)) for path in found if path.suffix == ".md"} - reached
+
+    assert not set(PAGES) - reached
