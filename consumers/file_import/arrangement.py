@@ -17,7 +17,7 @@ from consumers.file_import.inputs import UnreadableFile
 from consumers.file_import.known_exports import EXPORTS, NEEDED, Export, chosen, recognised
 from consumers.file_import.nesting import ELEMENTS, element, fields_of, flat
 from consumers.file_import.parts import LINE, Progress, Reading, identifier, literal
-from consumers.file_import.tables import TableFile, open_table
+from consumers.file_import.tables import WHERE, TableFile, open_table
 
 Named = Mapping[str, str | None]
 Found = dict[str, str | None]
@@ -45,6 +45,7 @@ class Asked:
     may_lack: Collection[str]
     option: str  # names a column; {} is what it stands for
     usual: Named  # the names that nobody had to give
+    conditions: Collection[str] = ()  # columns that say which rows are meant
 
 
 def open_arranged(
@@ -65,9 +66,9 @@ def open_arranged(
     if not of_orders:
         return table, found
     if reading.fill_down:
-        table = _filled_down(table, found)
-    elif note := _would_fill(connection, table, found):
-        table = replace(table, notes=(*table.notes, note))
+        table = _filled_down(table, found, asked.conditions)
+    elif remark := _would_fill(connection, table, found):
+        table = replace(table, remarks=(*table.remarks, remark))
     return _split(connection, table, found, reading.split)
 
 
@@ -99,7 +100,7 @@ def _as_export(table: TableFile, asked: Asked, export: Export, reading: Reading)
     missing = [what for what in NEEDED if named[what] == asked.usual.get(what) and not names.get(what)]
     named |= {what: export.columns[what][0] for what in missing if export.columns[what]}
     said = ", ".join(f"{what} {name}" for what, name in named.items() if name)
-    note = f"read as an export of {export.title}: {said} (--like, and --NAME-column for others)"
+    remark = f"read as an export of {export.title}: {said} (--like, and --NAME-column for others)"
     if named["time"] in export.counts and reading.time_format is None:
         raise UnreadableFile(
             f"{table.path} is an export of {export.title}, whose orders have no time: give --time-format "
@@ -107,7 +108,7 @@ def _as_export(table: TableFile, asked: Asked, export: Export, reading: Reading)
             "in order, or name a column of times with --time-column"
         )
     reading = replace(reading, fill_down=reading.fill_down or export.fill_down)
-    return replace(table, notes=(*table.notes, note)), replace(asked, named=named), reading
+    return replace(table, remarks=(*table.remarks, remark)), replace(asked, named=named), reading
 
 
 def _decoded(table: TableFile, found: Found) -> TableFile:
@@ -126,26 +127,34 @@ def _blank(column: str) -> str:
     return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN {name} END"
 
 
-def _filled_down(table: TableFile, found: Found) -> TableFile:
-    """Order fields that a line leaves blank come from the line above it, of the same order."""
+def _filled_down(table: TableFile, found: Found, conditions: Collection[str]) -> TableFile:
+    """Order fields that a line leaves blank come from the line above it, of the same order.
+
+    So do columns of `conditions` on lines without a time: what is said of an order stands where the order does.
+    """
     order = found.get("order")
     above = f"OVER (ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
+    same = f"OVER (PARTITION BY alsobought_order ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
     fields = [column for what in ("customer", "time", "clock", "brand") if (column := found.get(what))]
     if order:
-        same = f"OVER (PARTITION BY alsobought_order ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
         inner = f"(SELECT *, last_value({_blank(order)} IGNORE NULLS) {above} AS alsobought_order FROM {table.source})"
-        fill = {column: f"last_value({_blank(column)} IGNORE NULLS) {same}" for column in fields}
-        fill[order] = "alsobought_order"
-        exclude = " EXCLUDE (alsobought_order)"
     else:
         # Without order ids an order begins where a line has a field of it; a guest's line keeps its blank customer.
         starts = " OR ".join(f"{_blank(column)} IS NOT NULL" for column in fields)
         inner = f"(SELECT *, count(*) FILTER ({starts}) {above} AS alsobought_order FROM {table.source})"
-        same = f"OVER (PARTITION BY alsobought_order ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
-        fill = {column: f"last_value({_blank(column)} IGNORE NULLS) {same}" for column in fields}
-        exclude = " EXCLUDE (alsobought_order)"
+    fill = {column: _last(column, same) for column in fields}
+    if order:
+        fill[order] = "alsobought_order"
+    time = _blank(str(found["time"]))
+    for column in {table.find(name, WHERE) for name in conditions} - set(fill):
+        fill[column] = f"CASE WHEN {time} IS NULL THEN {_last(column, same)} ELSE {identifier(column)} END"
     replaced = ", ".join(f"{sql} AS {identifier(column)}" for column, sql in fill.items())
-    return table.changed(f"(SELECT *{exclude} REPLACE ({replaced}) FROM {inner})", table.kinds)
+    return table.changed(f"(SELECT * EXCLUDE (alsobought_order) REPLACE ({replaced}) FROM {inner})", table.kinds)
+
+
+def _last(column: str, window: str) -> str:
+    """SQL of what a column held last within a window."""
+    return f"last_value({_blank(column)} IGNORE NULLS) {window}"
 
 
 def _would_fill(connection: duckdb.DuckDBPyConnection, table: TableFile, found: Found) -> str | None:
@@ -256,10 +265,10 @@ def _apart(table: TableFile, found: Found, separator: str, fields: Sequence[str]
     source = f"(SELECT {', '.join([*others, LINE, *columns, index])} FROM {inner})"
     source = f"(SELECT * EXCLUDE (alsobought_index) REPLACE ({number}) FROM {source})"
     kinds = table.kinds | dict.fromkeys([product, *beside], VARCHAR)
-    note = f"cells of {product} are split by {separator!r}: a line for each product"
+    remark = f"cells of {product} are split by {separator!r}: a line for each product"
     if beside:
-        note += f"; {' and '.join(beside)} is taken where it has as many values"
-    split = replace(table.changed(source, kinds, note), rows_a_line=ELEMENTS)
+        remark += f"; {' and '.join(beside)} is taken where it has as many values"
+    split = replace(table.changed(source, kinds, remark), rows_a_line=ELEMENTS)
     return _with_fields(split, found, fields) if fields else (split, found)
 
 

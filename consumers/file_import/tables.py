@@ -1,4 +1,4 @@
-"""Files of whatever kind as one table that DuckDB reads, every column reachable as text, number or time.
+"""Files of whatever kind as one table that DuckDB reads, every column reachable as text.
 
 In: paths. Out: the table's columns and SQL expressions over them; the account of the files' lines.
 Promise: memory stays within the limit given; what does not fit goes to a scratch folder that is gone afterwards.
@@ -21,16 +21,9 @@ from consumers.file_import.parts import LINE, Part, Progress, Reading, literal, 
 
 __all__ = ["Progress", "Reading", "TableFile", "UnreadableFile", "literal", "open_table", "quoted", "run", "scratch"]
 
+WHERE = "--where NAME=VALUE"  # the option of conditions
 _CONTENT_COLUMNS = 20
 _NAMED_COLUMNS = 60  # in an error
-_NUMBERS = re.compile(r"FLOAT|DOUBLE|DECIMAL|(U|HUGE|UHUGE|BIG|UBIG|SMALL|USMALL|TINY|UTINY)?INT(EGER)?|UINTEGER")
-_TIMES = re.compile(r"DATE|TIMESTAMP.*")
-
-# By size: seconds reach 1e11 in the year 5138, milliseconds 1e14, microseconds 1e17. Eight digits are a day (20261124).
-_NUMBER_AS_MS = """CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}')
-  THEN epoch_ms(try_strptime({text}, '%Y%m%d'))
-  ELSE CAST(floor(CASE WHEN abs({number}) < 1e11 THEN {number} * 1e3 WHEN abs({number}) < 1e14 THEN {number}
-    WHEN abs({number}) < 1e17 THEN {number} / 1e3 WHEN abs({number}) < 1e20 THEN {number} / 1e6 END) AS BIGINT) END"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +36,14 @@ class TableFile:
     types: dict[str, str] = field(default_factory=dict)  # DuckDB's type by column
     kinds: Types = field(default_factory=dict)  # the same, with what is in lists and objects
     parts: tuple[Part, ...] = ()
-    notes: tuple[str, ...] = ()  # what to say of how the files were read
+    remarks: tuple[str, ...] = ()  # what to say of how the files were read
     rows_a_line: int = 1  # a row's number, divided by this, is its line's number among all rows of the files
 
     def find(self, name: str, option: str) -> str:
         """Return the column's name as the file spells it. Raises UnreadableFile with the columns there are."""
         found = self._column(name)
         if found is None:
-            raise self._missing({name: (option, None)})
+            raise self._missing({name: (option, likely("", name, self.types))})
         return found
 
     def spelled(
@@ -74,14 +67,14 @@ class TableFile:
                 refuse_nested(self.path, column, self.kinds[column])
         return found
 
-    def changed(self, source: str, types: Types, *notes: str) -> "TableFile":
+    def changed(self, source: str, types: Types, *remarks: str) -> "TableFile":
         """The same files with other columns, out of SQL over this table."""
         return replace(
             self,
             source=source,
             kinds=types,
             types={name: str(kind) for name, kind in types.items()},
-            notes=(*self.notes, *notes),
+            remarks=(*self.remarks, *remarks),
         )
 
     def _column(self, name: str) -> str | None:
@@ -135,18 +128,6 @@ class TableFile:
         if kind.startswith("DECIMAL"):
             return rf"regexp_replace(CAST({name} AS VARCHAR), '\.0+$', '')"
         return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN CAST({name} AS VARCHAR) END"
-
-    def time_ms(self, column: str, time_format: str | None) -> str:
-        """SQL of a column as BIGINT milliseconds since 1970 UTC, NULL where it is no time."""
-        name, text = quoted(column), self.text(column)
-        if _TIMES.fullmatch(self.types[column]):
-            return f"epoch_ms(CAST({name} AS TIMESTAMPTZ))"
-        if time_format:
-            return f"epoch_ms(CAST(try_strptime({text}, {literal(time_format)}) AS TIMESTAMPTZ))"
-        number = _NUMBER_AS_MS.format(text=f"trim({text})", number=f"try_cast({text} AS DOUBLE)")
-        if _NUMBERS.fullmatch(self.types[column].split("(")[0]):
-            return number
-        return f"coalesce(epoch_ms(try_cast({text} AS TIMESTAMPTZ)), {number})"
 
     def content(self) -> str:
         """SQL of a list with every column's text, to show a row that cannot be used."""
@@ -208,9 +189,11 @@ def open_table(
         ) from error
     unnest = reading.unnest
     source, types = flat(name, source, types, unnest)
-    notes = tuple(note if len(parts) == 1 else f"{part.name}: {note}" for part in parts for note in part.notes)
+    remarks = tuple(
+        remark if len(parts) == 1 else f"{part.name}: {remark}" for part in parts for remark in part.remarks
+    )
     elements = ELEMENTS if unnest else 1
-    found = TableFile(name, source, LINE, parts=tuple(parts), notes=notes, rows_a_line=elements)
+    found = TableFile(name, source, LINE, parts=tuple(parts), remarks=remarks, rows_a_line=elements)
     return found.changed(source, types)
 
 

@@ -138,7 +138,7 @@ def test_order_fields_on_the_first_line_are_filled_down_when_asked_and_a_guest_s
 
 def test_without_filling_down_it_is_said_what_would(csv):
     with open_purchases(csv(FIRST_ONLY), latest_ms=1_900_000_000_000) as file:
-        assert "--fill-down" in file.notes[0]
+        assert "--fill-down" in file.contents.remarks[0]
 
 
 def test_an_order_id_on_the_first_line_only_is_filled_down_too(csv):
