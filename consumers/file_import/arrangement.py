@@ -66,8 +66,8 @@ def open_arranged(
     if not of_orders:
         return table, found
     if reading.fill_down:
-        table = _filled_down(table, found, asked.conditions)
-    elif remark := _would_fill(connection, table, found):
+        table = _filled_down(table, found, _of_orders(connection, table, found, asked.conditions))
+    elif remark := _would_fill(connection, table, found, asked.conditions):
         table = replace(table, remarks=(*table.remarks, remark))
     return _split(connection, table, found, reading.split)
 
@@ -127,15 +127,29 @@ def _blank(column: str) -> str:
     return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN {name} END"
 
 
-def _filled_down(table: TableFile, found: Found, conditions: Collection[str]) -> TableFile:
-    """Order fields that a line leaves blank come from the line above it, of the same order.
+def _of_orders(
+    connection: duckdb.DuckDBPyConnection, table: TableFile, found: Found, conditions: Collection[str]
+) -> list[str]:
+    """Those columns of conditions that say something of an order: they stand on its first line and nowhere else."""
+    order = found.get("order")
+    columns = [column for name in conditions if (column := table.find(name, WHERE)) not in found.values()]
+    if not order or not columns:
+        return []
+    further = f"row_number() OVER (PARTITION BY {_blank(order)} ORDER BY {LINE}) > 1 AS further"
+    counts = ", ".join(f"count({_blank(column)})" for column in columns)
+    counted = connection.execute(
+        f"SELECT {counts} FROM (SELECT *, {further} FROM {table.source}) WHERE further"
+    ).fetchone()
+    assert counted is not None
+    return [column for column, count in zip(columns, counted, strict=True) if not count]
 
-    So do columns of `conditions` on lines without a time: what is said of an order stands where the order does.
-    """
+
+def _filled_down(table: TableFile, found: Found, further: Collection[str]) -> TableFile:
+    """Order fields, and `further` columns, that a line leaves blank come from the line above it, of the same order."""
     order = found.get("order")
     above = f"OVER (ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
     same = f"OVER (PARTITION BY alsobought_order ORDER BY {LINE} ROWS UNBOUNDED PRECEDING)"
-    fields = [column for what in ("customer", "time", "clock", "brand") if (column := found.get(what))]
+    fields = [column for what in ("customer", "time", "clock", "brand") if (column := found.get(what))] + list(further)
     if order:
         inner = f"(SELECT *, last_value({_blank(order)} IGNORE NULLS) {above} AS alsobought_order FROM {table.source})"
     else:
@@ -145,9 +159,6 @@ def _filled_down(table: TableFile, found: Found, conditions: Collection[str]) ->
     fill = {column: _last(column, same) for column in fields}
     if order:
         fill[order] = "alsobought_order"
-    time = _blank(str(found["time"]))
-    for column in {table.find(name, WHERE) for name in conditions} - set(fill):
-        fill[column] = f"CASE WHEN {time} IS NULL THEN {_last(column, same)} ELSE {identifier(column)} END"
     replaced = ", ".join(f"{sql} AS {identifier(column)}" for column, sql in fill.items())
     return table.changed(f"(SELECT * EXCLUDE (alsobought_order) REPLACE ({replaced}) FROM {inner})", table.kinds)
 
@@ -157,14 +168,15 @@ def _last(column: str, window: str) -> str:
     return f"last_value({_blank(column)} IGNORE NULLS) {window}"
 
 
-def _would_fill(connection: duckdb.DuckDBPyConnection, table: TableFile, found: Found) -> str | None:
-    """What to say when customers or times stand on some lines of an order only."""
+def _would_fill(
+    connection: duckdb.DuckDBPyConnection, table: TableFile, found: Found, conditions: Collection[str]
+) -> str | None:
+    """What to say when customers, times or what is asked for stand on some lines of an order only."""
     order = found.get("order")
     if not order:
         return None
-    for what in ("customer", "time"):
-        name = found[what]
-        assert name is not None
+    names = [str(found[what]) for what in ("customer", "time")]
+    for name in names + _of_orders(connection, table, found, conditions):
         counted = connection.execute(
             f"SELECT count(*) FROM (SELECT count({_blank(name)}) AS filled, count(*) AS lines FROM "
             f"(SELECT * FROM {table.source} LIMIT {_SAMPLE}) GROUP BY {_blank(order)} "

@@ -61,7 +61,7 @@ class TableFile:
             if name is not None and found[what] is None and name not in may_lack
         }
         if missing:
-            raise self._missing(missing)
+            raise self._missing(missing, self._further(named, found, missing, option))
         for column in found.values():
             if column is not None:
                 refuse_nested(self.path, column, self.kinds[column])
@@ -89,13 +89,32 @@ class TableFile:
         taken = set(found.values())
         return [column for column, kind in self.kinds.items() if column not in taken and not fields_of(kind)]
 
-    def _missing(self, missing: Mapping[str, tuple[str, str | None]]) -> UnreadableFile:
-        """Name all columns that are missing, and the option and likely column for each."""
+    def _further(
+        self,
+        named: Mapping[str, str | None],
+        found: Mapping[str, str | None],
+        missing: Mapping[str, tuple[str, str | None]],
+        option: str,
+    ) -> list[tuple[str, str]]:
+        """The options and likely columns of what may be missing and is."""
+        taken = {column for _, column in missing.values()}
+        free = [column for column in self._free(found) if column not in taken]
+        guesses = [
+            (option.format(what), likely(what, name, free))
+            for what, name in named.items()
+            if name is not None and found[what] is None and name not in missing
+        ]
+        return [(option, column) for option, column in guesses if column]
+
+    def _missing(
+        self, missing: Mapping[str, tuple[str, str | None]], further: Sequence[tuple[str, str]] = ()
+    ) -> UnreadableFile:
+        """Name all columns that are missing, and the option and likely column for each and for `further` ones."""
         several = len(missing) > 1
         there = list(self.types)[:_NAMED_COLUMNS]
         more = f" and {len(self.types) - len(there)} more" if len(self.types) > len(there) else ""
         options = " ".join(option for option, _ in missing.values())
-        likely_ones = [_mapped(option, column) for option, column in missing.values() if column]
+        likely_ones = [_mapped(option, column) for option, column in [*missing.values(), *further] if column]
         meant = f". Did you mean: {' '.join(likely_ones)}" if likely_ones else ""
         return UnreadableFile(
             f"{self.path} has no column{'s' * several} {', '.join(map(repr, missing))}; "
