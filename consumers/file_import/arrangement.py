@@ -62,6 +62,8 @@ def open_arranged(
     if export:
         table, asked, reading = _as_export(table, asked, export, reading)
     found = table.spelled(asked.named, may_lack=asked.may_lack, option=asked.option)
+    needed = [column for what in asked.named if (column := found[what]) and asked.named[what] not in asked.may_lack]
+    table = replace(table, remarks=(*table.remarks, *_apart_from_others(table, needed), *table.twice(found.values())))
     table = _decoded(table, found)
     if not of_orders:
         return table, found
@@ -70,6 +72,17 @@ def open_arranged(
     elif remark := _would_fill(connection, table, found, asked.conditions):
         table = replace(table, remarks=(*table.remarks, remark))
     return _split(connection, table, found, reading.split)
+
+
+def _apart_from_others(table: TableFile, needed: Sequence[str]) -> list[str]:
+    """What to say of files that have none of the columns that others have."""
+    missing = {part.name: [column for column in needed if column not in part.types] for part in table.parts}
+    several = len(table.parts) > 1 and not any("." in column for column in needed)
+    return [
+        f"{name} has no column {', '.join(columns)}: if it is no file of the same kind, leave it out"
+        for name, columns in missing.items()
+        if several and columns
+    ]
 
 
 def _guessed(table: TableFile, asked: Asked) -> Export | None:
@@ -279,7 +292,7 @@ def _apart(table: TableFile, found: Found, separator: str, fields: Sequence[str]
     kinds = table.kinds | dict.fromkeys([product, *beside], VARCHAR)
     remark = f"cells of {product} are split by {separator!r}: a line for each product"
     if beside:
-        remark += f"; {' and '.join(beside)} is taken where it has as many values"
+        remark += f"; {' and '.join(beside)} count where they have as many values"
     split = replace(table.changed(source, kinds, remark), rows_a_line=ELEMENTS)
     return _with_fields(split, found, fields) if fields else (split, found)
 

@@ -77,26 +77,31 @@ def bare(name: str) -> str:
 
 
 def styles(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, bool], decimal: str | None
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: dict[str, bool],
+    decimal: str | None,
+    *,
+    times: str = "count(*)",
 ) -> list[Style]:
     """How each of `columns` of a table writes its numbers; by name, with whether it is typed and has no style.
 
     A column in which nothing decides follows the others. `decimal` is what was named: then nothing is found out.
+    `times` is SQL of how often a group of rows counts.
     """
-    found = {name: (0, 0, 0) if typed else _seen(connection, table, name) for name, typed in columns.items()}
+    if decimal:
+        return [Style() if typed else Style.by(decimal) for typed in columns.values()]
+    found = {name: (0, 0, 0) if typed else _seen(connection, table, name, times) for name, typed in columns.items()}
     commas, points = (sum(seen[at] for seen in found.values()) for at in (0, 1))
-    return [
-        Style() if typed else Style.by(decimal) if decimal else _style(found[name], commas, points)
-        for name, typed in columns.items()
-    ]
+    return [Style() if typed else _style(found[name], commas, points) for name, typed in columns.items()]
 
 
-def _seen(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[int, int, int]:
+def _seen(connection: duckdb.DuckDBPyConnection, table: str, name: str, times: str) -> tuple[int, int, int]:
     counts = ", ".join(
         f"coalesce(sum(times) FILTER (regexp_full_match({name}, {literal(pattern)})), 0)::BIGINT"
         for pattern in (_BY_COMMA, _BY_POINT, EITHER)
     )
-    counted = f"(SELECT {name}, count(*) AS times FROM {table} GROUP BY ALL)"
+    counted = f"(SELECT {name}, {times} AS times FROM {table} GROUP BY ALL)"
     row = connection.execute(f"SELECT {counts} FROM {counted}").fetchone()
     assert row is not None
     return row

@@ -18,16 +18,10 @@ from consumers.file_import.tables import Progress, TableFile, literal, quoted, r
 _UNFIT = "too long or with control characters"
 _SPREADSHEET = "in scientific notation: a spreadsheet has cut its digits off, export the column as text"
 
-_CELLS = """CREATE TABLE cells AS WITH
- texts AS (SELECT {row} AS row, {customer} AS customer, {order} AS order_id, {product} AS product, {brand} AS brand,
-  {time_text} AS time_text, {clock_text} AS clock_text, {quantity} AS quantity_dressed, {price} AS price_dressed,
-  {not_meant} AS not_meant, alsobought_row FROM {source} AS alsobought_row),
- bared AS (SELECT *, {time_ms} AS time_ms, {quantity_bare} AS quantity_text, {price_bare} AS price_text FROM texts),
- judged AS (SELECT *, {reason} AS cells_reason FROM bared)
-SELECT row, customer, order_id, product, brand, time_ms, quantity_text, price_text, price_dressed, cells_reason,
- CASE WHEN cells_reason IS NOT NULL OR NOT regexp_full_match(coalesce(quantity_text, '1'), '0*[1-9][0-9]*')
-  OR NOT regexp_full_match(coalesce(price_text, '0'), '[0-9]{{1,9}}([.][0-9]+)?') THEN {content} END AS content
-FROM judged"""
+_DRESSED = "{quantity} AS quantity_dressed, {price} AS price_dressed"
+_WRITTEN = """CREATE OR REPLACE TEMP TABLE written AS
+SELECT {quantity_bare} AS quantity_text, {price_bare} AS price_text, times FROM
+ (SELECT {dressed}, count(*) AS times FROM {source} AS alsobought_row GROUP BY ALL)"""
 
 # What is wrong with a row, the first that applies; the words are what the user reads.
 _REASON = """CASE WHEN not_meant IS NOT NULL THEN not_meant
@@ -36,18 +30,22 @@ _REASON = """CASE WHEN not_meant IS NOT NULL THEN not_meant
  WHEN product IS NULL THEN 'no product' WHEN {bad_product} THEN 'product id {unfit}'
  WHEN {scientific_product} THEN 'product id {spreadsheet}'
  WHEN {scientific_order} THEN 'order id {spreadsheet}'
- WHEN {bad_brand} THEN 'brand id {unfit}' ELSE {time_reason} END"""
-
-_STAGE = """CREATE TABLE staged AS WITH
- read AS (SELECT *, {quantity} AS quantity, {price} AS price FROM cells),
- judged AS (SELECT *, CASE WHEN cells_reason IS NOT NULL THEN cells_reason
+ WHEN {bad_brand} THEN 'brand id {unfit}' ELSE coalesce({time_reason}, CASE
   WHEN quantity_text IS NOT NULL AND quantity IS NULL AND {quantity_open} AND regexp_full_match(quantity_text, {either})
    THEN 'quantity can be read in two ways: --decimal says which mark begins the fraction'
   WHEN quantity_text IS NOT NULL AND (quantity IS NULL OR NOT isfinite(quantity)) THEN 'quantity is not a number'
   WHEN quantity < 0 THEN 'a return: quantity below 0' WHEN quantity = 0 THEN 'quantity not above 0'
-  WHEN price < 0 THEN 'price below 0' WHEN price > 1e12 THEN 'price above 1e12' END AS reason FROM read)
+  WHEN price < 0 THEN 'price below 0' WHEN price > 1e12 THEN 'price above 1e12' END) END"""
+
+_STAGE = """CREATE TABLE staged AS WITH
+ texts AS (SELECT {row} AS row, {customer} AS customer, {order} AS order_id, {product} AS product, {brand} AS brand,
+  {time_text} AS time_text, {clock_text} AS clock_text, {dressed}, {not_meant} AS not_meant, alsobought_row
+  FROM {source} AS alsobought_row),
+ bared AS (SELECT *, {time_ms} AS time_ms, {quantity_bare} AS quantity_text, {price_bare} AS price_text FROM texts),
+ read AS (SELECT *, {quantity_number} AS quantity, {price_number} AS price FROM bared),
+ judged AS (SELECT *, {reason} AS reason FROM read)
 SELECT row, customer, order_id, product, brand, time_ms, quantity, price, reason,
- coalesce('o' || order_id, 't' || time_ms) AS basket, CASE WHEN reason IS NOT NULL THEN content END AS content,
+ coalesce('o' || order_id, 't' || time_ms) AS basket, CASE WHEN reason IS NOT NULL THEN {content} END AS content,
  CASE WHEN reason IS NULL AND price IS NULL THEN price_dressed END AS price_unread
 FROM judged"""
 
@@ -73,52 +71,57 @@ def stage(
     Raises UnreadableFile and UnfitTimeFormat.
     """
     times.check_format(connection, task.time_format)
-    run(connection, _cells(table, task), table.path, progress)
-    named = {f"{what}_text": task.columns[what] for what in ("quantity", "price")}
-    typed = {name: column is None or cells.is_numeric(table.types[column]) for name, column in named.items()}
-    quantity, price = numbers.styles(connection, "cells", typed, task.decimal)
-    sql = _STAGE.format(
-        quantity=numbers.number("quantity_text", quantity),
-        price=numbers.number("price_text", price),
-        quantity_open="true" if quantity.open_to_both else "false",
-        either=literal(numbers.EITHER),
-    )
-    run(connection, sql, table.path)
-    connection.execute("DROP TABLE cells")
+    quantity, price = _styles(connection, table, task)
+    run(connection, _staged(table, task, quantity, price), table.path, progress)
     styles = {"quantity": quantity, "price": price}
     return tuple(numbers.open_to_both(what, style) for what, style in styles.items() if style.open_to_both)
 
 
-def _cells(table: TableFile, task: Task) -> str:
-    columns, kinds = task.columns, table.types
+def _styles(connection: duckdb.DuckDBPyConnection, table: TableFile, task: Task) -> list[numbers.Style]:
+    """How the file writes quantities and prices: a look at these two columns before all of them are read."""
+    named = {f"{what}_text": task.columns[what] for what in ("quantity", "price")}
+    typed = {name: column is None or cells.is_numeric(table.types[column]) for name, column in named.items()}
+    if task.decimal is None and not all(typed.values()):
+        run(connection, _WRITTEN.format(**_numbers(table, task), source=table.source), table.path)
+    return numbers.styles(connection, "written", typed, task.decimal, times="sum(times)")
 
-    def cell(what: str) -> tuple[str | None, str]:
-        name = columns[what]
-        return (None, "VARCHAR") if name is None else (quoted(name), kinds[name])
 
-    time, clock = cell("time"), cell("clock")
-    written = times.times(
-        time[1], None if clock[0] is None else clock[1], task.time_format, task.latest_ms, task.earliest_ms
-    )
-    return _CELLS.format(
+def _numbers(table: TableFile, task: Task) -> dict[str, str]:
+    quantity, price = (cells.text(*_cell(table, task, what)) for what in ("quantity", "price"))
+    return {
+        "dressed": _DRESSED.format(quantity=quantity, price=price),
+        "quantity_bare": numbers.bare("quantity_dressed"),
+        "price_bare": numbers.bare("price_dressed"),
+    }
+
+
+def _cell(table: TableFile, task: Task, what: str) -> tuple[str | None, str]:
+    name = task.columns[what]
+    return (None, "VARCHAR") if name is None else (quoted(name), table.types[name])
+
+
+def _staged(table: TableFile, task: Task, quantity: numbers.Style, price: numbers.Style) -> str:
+    time, clock = (_cell(table, task, what) for what in ("time", "clock"))
+    clock_kind = None if clock[0] is None else clock[1]
+    written = times.times(time[1], clock_kind, task.time_format, task.latest_ms, task.earliest_ms)
+    return _STAGE.format(
         row=table.row,
-        **{what: cells.identity(*cell(what)) for what in ("customer", "order", "product")},
-        brand=f"coalesce({cells.identity(*cell('brand'))}, {literal(task.brand_id)})",
+        **{what: cells.identity(*_cell(table, task, what)) for what in ("customer", "order", "product")},
+        brand=f"coalesce({cells.identity(*_cell(table, task, 'brand'))}, {literal(task.brand_id)})",
         time_text=times.time_text(str(time[0]), time[1]),
         clock_text=times.clock_text(*clock),
         time_ms=written.ms,
-        quantity=cells.text(*cell("quantity")),
-        price=cells.text(*cell("price")),
-        quantity_bare=numbers.bare("quantity_dressed"),
-        price_bare=numbers.bare("price_dressed"),
+        **_numbers(table, task),
+        quantity_number=numbers.number("quantity_text", quantity),
+        price_number=numbers.number("price_text", price),
         not_meant=not_meant(table, task.where),
         source=table.source,
-        reason=_reason(written.reason),
+        reason=_reason(written.reason, quantity),
         content=table.content(),
     )
 
 
-def _reason(time_reason: str) -> str:
+def _reason(time_reason: str, quantity: numbers.Style) -> str:
     names = {"customer": "customer", "product": "product", "order": "order_id"}
     return _REASON.format(
         **{f"bad_{name}": unfit_id(name, MAX_ID_CHARACTERS) for name in ("customer", "product", "brand")},
@@ -126,4 +129,6 @@ def _reason(time_reason: str) -> str:
         unfit=_UNFIT,
         spreadsheet=_SPREADSHEET,
         time_reason=time_reason,
+        quantity_open="true" if quantity.open_to_both else "false",
+        either=literal(numbers.EITHER),
     )

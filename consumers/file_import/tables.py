@@ -77,8 +77,20 @@ class TableFile:
             remarks=(*self.remarks, *remarks),
         )
 
+    def twice(self, columns: Collection[str | None]) -> list[str]:
+        """What to say of `columns` whose name stands twice in the header: the second is called by a number."""
+        there = {column.casefold(): column for column in self.types}
+        again = {column: there.get(f"{column} 2".casefold()) for column in columns if column is not None}
+        return [
+            f"there is also a column {second!r}: {column!r} is what is read (--NAME-column for the other)"
+            for column, second in again.items()
+            if second and second not in columns
+        ]
+
     def _column(self, name: str) -> str | None:
         """A column by its name, or by the last part of the name of a field; the first one."""
+        if name in self.types:
+            return name
         folded = name.casefold()
         whole = (column for column in self.types if column.casefold() == folded)
         return next(whole, None) or next(
@@ -122,11 +134,12 @@ class TableFile:
             f"Name the right one{'s' * several} with {options}{meant}{self._where(missing)}"
         )
 
-    def _where(self, missing: Collection[str]) -> str:
+    def _where(self, missing: Mapping[str, tuple[str, str | None]]) -> str:
         """Where the columns may be: in a list, or below lines that are no header."""
         for column, kind in self.kinds.items():
             fields = {each.casefold() for each in fields_of(kind)}
-            if kind.id == "list" and fields & {name.casefold() for name in missing}:
+            unlike = any(column is None for _, column in missing.values())  # no other column comes near
+            if kind.id == "list" and fields and (unlike or fields & {name.casefold() for name in missing}):
                 inside = ", ".join(fields_of(kind))
                 return f". Column {column} holds lists with {inside}: --unnest {column} makes rows of it"
         for part in self.parts:

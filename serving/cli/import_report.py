@@ -116,5 +116,5 @@ class ImportReport:
 def _refuse_empty(path: str, records: int, left_out: LeftOut) -> None:
     if not records:
         why = next(iter(left_out.rows.items()), None)
-        cause = f": {why[1]:,} of {left_out.total:,} rows: {why[0]}" if why else ""
+        cause = f": {why[1]:,} of {left_out.total:,} rows: {why[0]}" if why else ": it has no rows"
         raise click.ClickException(f"{path} holds nothing that can be sent{cause}")

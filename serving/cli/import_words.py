@@ -38,7 +38,10 @@ def lines_words(lines: FileLines) -> str:
 def no_price_words(unread: int, examples: Sequence[tuple[int, str]]) -> str:
     """How many lines count without their price, with the first few."""
     shown = ", ".join(f"{text!r} (row {row})" for row, text in examples)
-    return f"{_number(unread, 'price')} not understood and left away, the rows count without: {shown}"
+    said = f"{_number(unread, 'price')} not understood and left away, the rows count without: {shown}"
+    if any("\ufffd" in text for _, text in examples):
+        said += ". Their bytes are no text in the file's encoding: --encoding names another, such as windows-1252"
+    return said
 
 
 def compared_words(compared: Compared) -> Iterator[str]:
