@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
+from consumers.decoding.event_times import start_of_year_s
 from consumers.file_import.times import EARLIEST_MS, UnfitTimeFormat, check_format, clock_text, time_text, times
 
 LATEST_MS = 1_900_000_000_000
@@ -148,3 +149,12 @@ def test_typed_columns_hold_impossible_times_too():
 def test_a_format_that_is_none_is_refused_with_those_there_are(time_format):
     with duckdb.connect() as connection, pytest.raises(UnfitTimeFormat, match="--time-format"):
         check_format(connection, time_format)
+
+
+def test_the_earliest_year_is_a_setting_but_small_numbers_are_no_times_whatever_it_is():
+    earliest_ms = start_of_year_s(1970) * 1000
+
+    assert judged("1971-01-01", earliest_ms=earliest_ms) == ("1971-01-01T00:00:00", None)
+    assert judged("315532801", earliest_ms=earliest_ms) == ("1980-01-01T00:00:01", None)
+    assert "Excel day number" in judged("46082", earliest_ms=earliest_ms)[1]
+    assert "before 2000" in judged("1999-12-31", earliest_ms=start_of_year_s(2000) * 1000)[1]

@@ -248,3 +248,22 @@ def test_a_condition_that_is_none_is_a_usage_error(run, write):
 
     assert result.exit_code == 2
     assert "COLUMN=VALUE" in result.output
+
+
+def test_the_import_refuses_the_years_that_the_service_refuses(run, write):
+    path = write("orders.csv", ORDERS + "eve,4,tea,1994-12-31,1,1\n")
+
+    refused, taken = run(path, "--dry-run"), run(path, "--dry-run", "--earliest-purchase-year", "1990")
+
+    assert "1 x time before 1995: often what stands for a missing one" in refused.output
+    assert "earliest_purchase_year" in refused.output
+    assert "3 orders, 4 lines" in taken.output
+
+
+def test_a_price_in_another_encoding_is_said_with_the_option(run, tmp_path):
+    (tmp_path / "orders.csv").write_bytes((HEADER + "ada,1,tea,2026-01-02,2,4.5 €\n").encode("windows-1252"))
+
+    result = run("orders.csv", "--dry-run")
+
+    assert "1 price not understood" in result.output
+    assert "--encoding names another" in result.output
