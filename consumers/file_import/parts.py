@@ -189,6 +189,12 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def unless_blank(column: str) -> str:
+    """SQL of a column, blank texts as NULL."""
+    name = identifier(column)
+    return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN {name} END"
+
+
 def pattern(path: Path) -> str:
     """A path as an SQL literal: DuckDB takes it for a pattern, where in brackets a special character means itself."""
     return literal(re.sub(r"([*?\[])", r"[\1]", str(path)))

@@ -110,6 +110,8 @@ class TableFile:
     ) -> list[tuple[str, str]]:
         """The options and likely columns of what may be missing and is."""
         taken = {column for _, column in missing.values()}
+        if taken == {None}:  # then these are not the columns of orders at all
+            return []
         free = [column for column in self._free(found) if column not in taken]
         guesses = [
             (option.format(what), likely(what, name, free))

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from consumers.file_import.arrangement import likely_separator
 from consumers.file_import.conditions import conditions
 from consumers.file_import.purchase_files import Columns, open_purchases
+from consumers.file_import.splitting import likely_separator
 from consumers.file_import.tables import Reading, UnreadableFile
 
 WOO = (
