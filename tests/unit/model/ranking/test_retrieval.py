@@ -108,12 +108,6 @@ def test_an_allow_list_is_ranked_exactly_however_long(index, outputs, bias, allo
     assert answer.rows.tolist() == dense(outputs, bias, query[0], excluded, only.tolist())[:10]
 
 
-def test_a_product_named_twice_in_an_allow_list_is_given_once(index):
-    (answer,) = rank(index, some_queries(1), [10], [NOTHING], [np.array([7, 7, 8])])
-
-    assert sorted(answer.rows.tolist()) == [7, 8]
-
-
 def test_withdrawn_products_are_never_given_and_are_replaced(index, outputs, bias):
     query = some_queries(1)
     best = dense(outputs, bias, query[0], [])
@@ -122,24 +116,6 @@ def test_withdrawn_products_are_never_given_and_are_replaced(index, outputs, bia
 
     assert wide.rows.tolist() == best[300:310]
     assert narrow.rows.tolist() == best[300:302]
-
-
-def test_a_catalogue_nearly_all_withdrawn_gives_what_is_left(index):
-    index.set_bias(np.arange(ITEMS - 4), np.full(ITEMS - 4, -np.inf, np.float32))
-    (answer,) = rank(index, some_queries(1), [10], [NOTHING])
-
-    assert sorted(answer.rows.tolist()) == [2496, 2497, 2498, 2499]
-
-
-def test_requests_of_one_batch_do_not_see_each_other(index):
-    queries = np.repeat(some_queries(1), 3, axis=0)
-    first, _, last = rank(index, queries, [10] * 3, [NOTHING, np.arange(2400), NOTHING])
-
-    assert first.rows.tolist() == last.rows.tolist()
-
-
-def test_no_requests_give_no_answers(index):
-    assert rank(index, some_queries(0), [], []) == []
 
 
 def test_similar_products_are_ranked_by_the_same_function(outputs):

@@ -122,8 +122,8 @@ def test_the_votes_of_a_large_catalogue_are_learnt_anew_when_too_many_products_h
 def test_the_votes_are_learnt_where_they_weigh_something_and_only_there():
     silenced = replaced(RANKING, weights=Weights(votes=0.0))
 
-    assert learnt(shop(), ranking=RANKING).votes.weights.any()
-    assert not learnt(shop(), ranking=silenced).votes.weights.any()
+    assert learnt(shop(), ranking=RANKING).model.votes.weights.any()
+    assert not learnt(shop(), ranking=silenced).model.votes.weights.any()
 
 
 def test_the_same_purchases_give_the_same_ranking(calibrated):
