@@ -33,13 +33,14 @@ def because(
     the 256 weightiest products are asked.
     """
     reasons = Reasons(recommended, most)
-    targets = reasons.targets(outputs_of, average)
+    targets = reasons.targets(outputs_of, average, weights.affinity)
     # By row 1 + the place among those recommended; all 0 between customers.
     place = np.zeros(0 if votes is None else len(votes.place), np.int32)
     for mine, rows, of_mine in zip(history.slices(), recommended, targets, strict=True):
-        own, own_weights = history.weightiest(mine, REASON_HISTORY)
-        own_shares = shares_in_history(own_weights)
-        shares = weights.affinity * _affinity_shares(vectors, of_mine, own, own_shares)
+        own, own_shares = history.weightiest(mine, REASON_HISTORY)
+        if votes is not None:  # alone, affinity speaks in the same order and with the same sign by the bare weights
+            own_shares = shares_in_history(own_shares)
+        shares = _affinity_shares(vectors, of_mine, own, own_shares)
         if votes is not None and len(rows):
             place[rows] = np.arange(1, len(rows) + 1)
             found = _votes_between(votes, own, place, len(rows)) * own_shares
@@ -84,9 +85,11 @@ class Reasons:
         self,
         outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
         average: NDArray[np.float32] | float,
+        times: float,
     ) -> list[NDArray[np.float32]]:
-        """Each customer's (n_targets, dimension): how the OUT vectors differ from the average, looked up at once."""
-        outputs = outputs_of(self._targets) - average
+        """Each customer's (n_targets, dimension): `times` what the OUT vectors differ by from the average."""
+        outputs = outputs_of(self._targets) - average  # looked up at once, as they are multiplied
+        outputs *= np.float32(times)
         return [outputs[mine] for mine in self._places]
 
     def add(self, shares: NDArray[np.floating], rows: NDArray[np.int64]) -> None:
