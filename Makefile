@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check lint types imports format docs fuzz bench chaos soak audit lock clean
+.PHONY: help demo test check lint types imports import-matrix format docs fuzz bench chaos soak audit lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ types: $(VENV)/.dev ## types
 
 imports: $(VENV)/.dev ## which folder may import which
 	@$(BIN)/lint-imports
+
+import-matrix: $(VENV)/.dev ## every format, encoding and fault of files: lines, orders, and what was left out and why
+	@$(BIN)/python -m tests.import_matrix
 
 format: $(VENV)/.dev ## put the code in its style
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -59,19 +62,24 @@ lock: $(VENV)/.dev ## renew the two lock files
 clean: ## forget the virtual environment and the caches
 	@rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka
 
-# $(call install,LOCK): a virtual environment with exactly what the lock file names, and the project itself
+# $(call packages,LOCK): how many packages a lock file names
+packages = $(shell grep -oE '^[a-zA-Z0-9._-]+' $(1) | sort -u | wc -l)
+
+# $(call install,LOCK,MB): a virtual environment with exactly what the lock file names, and the project itself
 define install
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "alsobought needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 2; }; $(PYTHON) -m venv $(VENV); }
-	@echo "installing $(1)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@echo "installing the $(call packages,$(1)) packages of $(1) into $(VENV): about $(2) MB, fetched once"
+	@tty=0; [ -t 1 ] && tty=1; set -o pipefail; \
+	  $(BIN)/pip install --progress-bar off --no-color --disable-pip-version-check --require-hashes -r $(1) \
+	  | awk -v total=$(call packages,$(1)) -v tty=$$tty -f .ci/pip-progress.awk
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 endef
 
 $(VENV)/.run: requirements.lock pyproject.toml
-	$(call install,requirements.lock)
+	$(call install,requirements.lock,140)
 
 $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml
-	$(call install,requirements-dev.lock)
+	$(call install,requirements-dev.lock,200)
 	@touch $(VENV)/.run

@@ -8,7 +8,6 @@ import msgspec
 from consumers.decoding.fields import InvalidRecord, checked_id, parsed, text
 from consumers.decoding.loose_values import Id, id_text, number, truth
 from consumers.decoding.purchases import optional_id, taken
-from consumers.ingest.catalogue import _words
 from consumers.kafka.records import Record
 from model.catalogue.product import Product
 
@@ -52,3 +51,10 @@ def read_listed(record: Record, brands_of: Callable[[str], Sequence[str]]) -> li
             listed.withdrawn is not None and taken(truth, listed.withdrawn, "withdrawn"),
         )
     ]
+
+
+def _words(value: Id | None, name: str) -> str | None:
+    words = value if value is None else taken(id_text, value, name)
+    if len(words or "") > _MAX_TEXT:
+        raise InvalidRecord("out_of_range", name, f"{name} is longer than {_MAX_TEXT} characters")
+    return words

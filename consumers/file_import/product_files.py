@@ -4,7 +4,7 @@ In: a path and which column holds what. Out: batches of (key, value), and up fro
 that cannot be used is counted, with its reason; of a product that stands twice the later row wins, as on the topic.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ import duckdb
 import msgspec
 
 from consumers.decoding.fields import MAX_ID_CHARACTERS
-from consumers.file_import.rejected_rows import LeftOut, rows_left_out, unfit_id
-from consumers.file_import.tables import Progress, Reading, TableFile, literal, open_table, run, scratch
+from consumers.file_import.arrangement import Asked, open_arranged
+from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out, unfit_id
+from consumers.file_import.tables import Progress, Reading, TableFile, literal, run, scratch
 
 _REASON = """CASE WHEN product IS NULL THEN 'no product'
  WHEN {bad_product} THEN 'product id too long or with control characters'
@@ -55,8 +56,11 @@ class CatalogRecord(NamedTuple):
 class ProductFile:
     """A file that has been read and judged; `batches` gives its records."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, products: int, left_out: LeftOut) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, products: int, left_out: LeftOut, notes: tuple[str, ...] = ()
+    ) -> None:
         self.products = products
+        self.notes = notes  # what to say of how the file was read
         self.left_out = left_out
         self._connection = connection
 
@@ -69,7 +73,7 @@ class ProductFile:
 
 @contextmanager
 def open_products(
-    path: Path,
+    path: Path | str | Sequence[Path | str],
     columns: ProductColumns | None = None,
     *,
     brand_id: str = "",
@@ -79,14 +83,14 @@ def open_products(
     """Read and judge a file; `brand_id` goes for rows that name no brand. Raises UnreadableFile."""
     reading = reading or Reading()
     with scratch(reading.memory_mb) as connection:
-        table = open_table(connection, path, reading)
-        found = table.spelled(
-            asdict(columns or ProductColumns()), may_lack=_MAY_LACK, option="--products-column {}=NAME"
-        )
-        run(connection, _stage(table, found, brand_id), path, progress)
+        usual = asdict(ProductColumns())
+        asked = Asked(asdict(columns) if columns else usual, _MAY_LACK, "--products-column {}=NAME", usual)
+        table, found = open_arranged(connection, path, asked, reading, progress)
+        run(connection, _stage(table, found, brand_id), table.path, progress)
+        leave_out_undecodable(connection, table)
         total = connection.execute("SELECT count(*) FROM staged WHERE reason IS NULL").fetchone()
         assert total is not None
-        yield ProductFile(connection, total[0], rows_left_out(connection, table))
+        yield ProductFile(connection, total[0], rows_left_out(connection, table), table.notes)
 
 
 def _stage(table: TableFile, columns: dict[str, str | None], brand_id: str) -> str:

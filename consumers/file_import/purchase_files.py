@@ -5,7 +5,7 @@ customers there are. Promise: the same rows give the same bytes, from whichever 
 depends on the order alone, so that a second import is harmless. A row that cannot be used is counted, with its reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,8 +19,9 @@ import duckdb
 import msgspec
 
 from consumers.decoding.fields import MAX_ID_CHARACTERS
-from consumers.file_import.rejected_rows import LeftOut, rows_left_out, unfit_id
-from consumers.file_import.tables import Progress, Reading, TableFile, literal, open_table, run, scratch
+from consumers.file_import.arrangement import Asked, open_arranged
+from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out, unfit_id
+from consumers.file_import.tables import Progress, Reading, TableFile, literal, run, scratch
 
 MAX_ITEMS_OF_AN_EVENT = 2_000  # the service takes 10,000 items and 1 MiB: this fits both, whatever the ids
 _FETCH_ROWS = 20_000
@@ -95,8 +96,9 @@ class Event(NamedTuple):
 class PurchaseFile:
     """A file that has been read and judged; `batches` gives its events."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: Contents, notes: tuple[str, ...] = ()) -> None:
         self.contents = contents
+        self.notes = notes  # what to say of how the files were read
         self._connection = connection
 
     def batches(self, orders: int = 1_000) -> Iterator[list[Event]]:
@@ -121,7 +123,7 @@ class PurchaseFile:
 
 @contextmanager
 def open_purchases(
-    path: Path,
+    path: Path | str | Sequence[Path | str],
     columns: Columns | None = None,
     *,
     latest_ms: int,
@@ -129,18 +131,21 @@ def open_purchases(
     reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> Iterator[PurchaseFile]:
-    """Read and judge a file. `latest_ms`: later times are unusable; `brand_id` goes for rows that name no brand.
+    """Read and judge files: what a path may be says `open_table`. `latest_ms`: later times are unusable.
+
+    `brand_id` goes for rows that name no brand.
 
     Raises UnreadableFile for a file or column that is not there.
     """
     reading = reading or Reading()
     with scratch(reading.memory_mb) as connection:
-        table = open_table(connection, path, reading)
-        found = table.spelled(asdict(columns or Columns()), may_lack=_MAY_LACK.values(), option="--{}-column")
-        run(connection, _stage(table, found, reading, brand_id, latest_ms), path, progress)
-        run(connection, _ORDERS, path)
+        asked = Asked(asdict(columns or Columns()), _MAY_LACK.values(), "--{}-column", asdict(Columns()))
+        table, found = open_arranged(connection, path, asked, reading, progress)
+        run(connection, _stage(table, found, reading, brand_id, latest_ms), table.path, progress)
+        leave_out_undecodable(connection, table)
+        run(connection, _ORDERS, table.path)
         without = tuple(what for what in _MAY_LACK if found[what] is None)
-        yield PurchaseFile(connection, _contents(connection, table, without))
+        yield PurchaseFile(connection, _contents(connection, table, without), table.notes)
 
 
 def _stage(table: TableFile, columns: dict[str, str | None], reading: Reading, brand_id: str, latest_ms: int) -> str:

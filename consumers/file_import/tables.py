@@ -1,25 +1,28 @@
-"""A CSV (also .gz) or Parquet file as a table that DuckDB reads, every column reachable as text, number or time.
+"""Files of whatever kind as one table that DuckDB reads, every column reachable as text, number or time.
 
-In: a path. Out: the file's columns and SQL expressions over them; CSV lines that fit no table go to `reject_errors`.
+In: paths. Out: the table's columns and SQL expressions over them; the account of the files' lines.
 Promise: memory stays within the limit given; what does not fit goes to a scratch folder that is gone afterwards.
 """
 
-import gzip
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 
-Progress = Callable[[str, float], None]
+from consumers.file_import.inputs import UnreadableFile, inputs_of
+from consumers.file_import.known_exports import likely
+from consumers.file_import.nesting import ELEMENTS, Types, fields_of, flat, refuse_nested
+from consumers.file_import.parts import LINE, Part, Progress, Reading, literal, parts_of, together
+
+__all__ = ["Progress", "Reading", "TableFile", "UnreadableFile", "literal", "open_table", "quoted", "run", "scratch"]
 
 _CONTENT_COLUMNS = 20
-_SNIFF_BYTES = 65_536
-_DELIMITERS = ",;\t|"
+_NAMED_COLUMNS = 60  # in an error
 _NUMBERS = re.compile(r"FLOAT|DOUBLE|DECIMAL|(U|HUGE|UHUGE|BIG|UBIG|SMALL|USMALL|TINY|UTINY)?INT(EGER)?|UINTEGER")
 _TIMES = re.compile(r"DATE|TIMESTAMP.*")
 
@@ -29,61 +32,96 @@ _NUMBER_AS_MS = """CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}')
   ELSE CAST(floor(CASE WHEN abs({number}) < 1e11 THEN {number} * 1e3 WHEN abs({number}) < 1e14 THEN {number}
     WHEN abs({number}) < 1e17 THEN {number} / 1e3 WHEN abs({number}) < 1e20 THEN {number} / 1e6 END) AS BIGINT) END"""
 
-_CSV = (
-    "read_csv({path}, all_varchar=true, header=true, delim={delimiter}, quote='\"', escape='\"', encoding={encoding},"
-    " compression={compression}, ignore_errors=true, store_rejects=true)"
-)
-_PARQUET = "read_parquet({path}, binary_as_string=true, file_row_number=true)"
-_ROW_NUMBER = "file_row_number"
-
-
-class UnreadableFile(Exception):
-    """Raised when a file, or a column that was named, is not there or not readable; the text says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a file is to be read; what is None is found out."""
-
-    delimiter: str | None = None
-    encoding: str = "utf-8"  # of CSV: utf-8, latin-1, utf-16
-    time_format: str | None = None  # strptime's, for times that are neither ISO 8601 nor epoch numbers
-    memory_mb: int = 512
-
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """An existing file as a source of SELECT."""
+    """Existing files as a source of SELECT."""
 
-    path: Path
+    path: str  # what to call the files
     source: str  # SQL of the table, for FROM ... AS alsobought_row
     row: str  # SQL of the row's number, from 1
     types: dict[str, str] = field(default_factory=dict)  # DuckDB's type by column
+    kinds: Types = field(default_factory=dict)  # the same, with what is in lists and objects
+    parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()  # what to say of how the files were read
+    rows_a_line: int = 1  # a row's number, divided by this, is its line's number among all rows of the files
 
     def find(self, name: str, option: str) -> str:
         """Return the column's name as the file spells it. Raises UnreadableFile with the columns there are."""
-        for column in self.types:
-            if column.casefold() == name.casefold():
-                return column
-        raise UnreadableFile(
-            f"{self.path} has no column {name!r}; it has: {', '.join(self.types)}. Name the right one with {option}"
-        )
+        found = self._column(name)
+        if found is None:
+            raise self._missing({name: (option, None)})
+        return found
 
     def spelled(
         self, named: Mapping[str, str | None], *, may_lack: Collection[str], option: str
     ) -> dict[str, str | None]:
         """Return what `named` maps to columns with the columns as the file spells them; None for what has no column.
 
-        `option` names what to map with ({} is a key of `named`). Raises UnreadableFile for a column that is not
-        there, unless its name is one of `may_lack`.
+        `option` names what to map with ({} is a key of `named`). Raises UnreadableFile for all columns that are not
+        there, unless their names are of `may_lack`, and for one that holds lists.
         """
-        there = {column.casefold() for column in self.types}
-        return {
-            what: None
-            if name is None or (name in may_lack and name.casefold() not in there)
-            else self.find(name, option.format(what))
+        found = {what: None if name is None else self._column(name) for what, name in named.items()}
+        missing = {
+            name: (option.format(what), likely(what, name, self._free(found)))
             for what, name in named.items()
+            if name is not None and found[what] is None and name not in may_lack
         }
+        if missing:
+            raise self._missing(missing)
+        for column in found.values():
+            if column is not None:
+                refuse_nested(self.path, column, self.kinds[column])
+        return found
+
+    def changed(self, source: str, types: Types, *notes: str) -> "TableFile":
+        """The same files with other columns, out of SQL over this table."""
+        return replace(
+            self,
+            source=source,
+            kinds=types,
+            types={name: str(kind) for name, kind in types.items()},
+            notes=(*self.notes, *notes),
+        )
+
+    def _column(self, name: str) -> str | None:
+        """A column by its name, or by the last part of the name of a field; the first one."""
+        folded = name.casefold()
+        whole = (column for column in self.types if column.casefold() == folded)
+        return next(whole, None) or next(
+            (column for column in self.types if column.casefold().endswith(f".{folded}")), None
+        )
+
+    def _free(self, found: Mapping[str, str | None]) -> list[str]:
+        taken = set(found.values())
+        return [column for column, kind in self.kinds.items() if column not in taken and not fields_of(kind)]
+
+    def _missing(self, missing: Mapping[str, tuple[str, str | None]]) -> UnreadableFile:
+        """Name all columns that are missing, and the option and likely column for each."""
+        several = len(missing) > 1
+        there = list(self.types)[:_NAMED_COLUMNS]
+        more = f" and {len(self.types) - len(there)} more" if len(self.types) > len(there) else ""
+        options = " ".join(option for option, _ in missing.values())
+        likely_ones = [_mapped(option, column) for option, column in missing.values() if column]
+        meant = f". Did you mean: {' '.join(likely_ones)}" if likely_ones else ""
+        return UnreadableFile(
+            f"{self.path} has no column{'s' * several} {', '.join(map(repr, missing))}; "
+            f"it has: {', '.join(there)}{more}. "
+            f"Name the right one{'s' * several} with {options}{meant}{self._where(missing)}"
+        )
+
+    def _where(self, missing: Collection[str]) -> str:
+        """Where the columns may be: in a list, or below lines that are no header."""
+        for column, kind in self.kinds.items():
+            fields = {each.casefold() for each in fields_of(kind)}
+            if kind.id == "list" and fields & {name.casefold() for name in missing}:
+                inside = ", ".join(fields_of(kind))
+                return f". Column {column} holds lists with {inside}: --unnest {column} makes rows of it"
+        for part in self.parts:
+            for example in part.account.examples:
+                if sum(name.casefold() in example.text.casefold() for name in missing) >= min(2, len(missing)):
+                    return f". Line {example.line} looks like the header: --skip-lines {example.line - 1}"
+        return ""
 
     def text(self, column: str | None) -> str:
         """SQL of a column as text: blank is NULL, a whole number in a column of fractions loses its `.0`."""
@@ -112,13 +150,15 @@ class TableFile:
 
     def content(self) -> str:
         """SQL of a list with every column's text, to show a row that cannot be used."""
-        columns = list(self.types)[:_CONTENT_COLUMNS]
-        return f"[{', '.join(self.text(column) for column in columns)}]"
+        return f"[{', '.join(self.text(column) for column in self.shown)}]"
 
-
-def literal(text: str) -> str:
-    """Text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    @property
+    def shown(self) -> list[str]:
+        """The columns of `content`: the first ones that hold a text or number."""
+        plain = [
+            column for column, kind in self.kinds.items() if kind.id not in {"blob", "list", "array", "map", "union"}
+        ]
+        return plain[:_CONTENT_COLUMNS]
 
 
 def quoted(name: str) -> str:
@@ -143,19 +183,46 @@ def scratch(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
-def open_table(connection: duckdb.DuckDBPyConnection, path: Path, reading: Reading) -> TableFile:
-    """Find out what kind of file it is, by its first bytes, and which columns it has."""
-    start = _first_bytes(path)
-    if start.startswith(b"PAR1"):
-        source, row = _PARQUET.format(path=_pattern(path)), f"{_ROW_NUMBER} + 1"
-    else:
-        source, row = _csv(path, start, reading), "row_number() OVER ()"
-    described = run(connection, f"DESCRIBE FROM {source}", path).fetchall()
-    return TableFile(path, source, row, {name: kind for name, kind, *_ in described if name != _ROW_NUMBER})
+def open_table(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path | str | Sequence[Path | str],
+    reading: Reading,
+    progress: Progress | None = None,
+) -> TableFile:
+    """Find out what kind of files these are, by their first bytes, and which columns they have.
+
+    `path` may be a file, a pattern, a folder, `-` for standard input, or several of them. Raises UnreadableFile.
+    """
+    named = [path] if isinstance(path, (str, Path)) else list(path)
+    folder = Path(scratch_folder(connection))
+    parts = parts_of(connection, inputs_of(named), reading, folder, progress)
+    name = parts[0].name if len(parts) == 1 else f"{', '.join(map(str, named))} ({len(parts)} files)"
+    types = {column: kind for part in reversed(parts) for column, kind in part.types.items()}
+    try:
+        source = together(parts)
+        table = connection.sql(f"SELECT * EXCLUDE ({LINE}) FROM {source} LIMIT 0")
+        types = dict(zip(table.columns, table.types, strict=True))
+    except duckdb.Error as error:
+        raise UnreadableFile(
+            f"{name}: these files have columns that do not fit together; import them one by one"
+        ) from error
+    unnest = reading.unnest
+    source, types = flat(name, source, types, unnest)
+    notes = tuple(note if len(parts) == 1 else f"{part.name}: {note}" for part in parts for note in part.notes)
+    elements = ELEMENTS if unnest else 1
+    found = TableFile(name, source, LINE, parts=tuple(parts), notes=notes, rows_a_line=elements)
+    return found.changed(source, types)
+
+
+def scratch_folder(connection: duckdb.DuckDBPyConnection) -> str:
+    """The folder of a connection that `scratch` made."""
+    found = connection.execute("SELECT current_setting('temp_directory')").fetchone()
+    assert found is not None
+    return str(found[0])
 
 
 def run(
-    connection: duckdb.DuckDBPyConnection, sql: str, path: Path, progress: Progress | None = None
+    connection: duckdb.DuckDBPyConnection, sql: str, path: object, progress: Progress | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Execute a statement about `path`. Raises UnreadableFile when DuckDB cannot; `progress` is told the share done."""
     with ThreadPoolExecutor(1) as thread:
@@ -168,44 +235,29 @@ def run(
             connection.interrupt()
             raise
         except duckdb.OutOfMemoryException as error:
-            raise UnreadableFile(f"{path}: no room to sort it: {error}. Point TMPDIR to a larger disk") from error
+            raise UnreadableFile(
+                f"{path}: no room to sort it: give more --memory-mb, or point TMPDIR to a larger disk"
+            ) from error
+        except duckdb.ProgrammingError:
+            raise  # a fault of ours
         except duckdb.Error as error:
-            raise UnreadableFile(f"{path} cannot be read: {error}") from error
+            raise UnreadableFile(f"{path} cannot be read: {_cause(error)}") from error
     if progress:
         progress("reading", 1.0)
     return connection
 
 
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            start = file.read(_SNIFF_BYTES)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.open(path) as file:
-                return b"\x1f\x8b" + file.read(_SNIFF_BYTES)
-    except OSError as error:
-        raise UnreadableFile(f"{path} cannot be opened: {error.strerror or error}") from error
-    except EOFError as error:
-        raise UnreadableFile(f"{path} is a broken gzip file: {error}") from error
-    if not start:
-        raise UnreadableFile(f"{path} is empty; it should be a CSV file with a header line, or Parquet")
-    if b"\x00" in start[:4] or start.startswith(b"PK"):
-        raise UnreadableFile(f"{path} is neither CSV nor Parquet; save it as one of them")
-    return start
+def _mapped(option: str, column: str) -> str:
+    """An option with the column in place, ready to be copied."""
+    shown = f'"{column}"' if re.search(r"[^\w.-]", column) else column
+    return option.replace("NAME", shown) if "NAME" in option else f"{option} {shown}"
 
 
-def _csv(path: Path, start: bytes, reading: Reading) -> str:
-    compression = "gzip" if start.startswith(b"\x1f\x8b") else "none"
-    header = re.sub(rb'"[^"]*"', b"", start).split(b"\n", 1)[0].decode(reading.encoding, "replace")
-    delimiter = reading.delimiter or max(_DELIMITERS, key=header.count)
-    return _CSV.format(
-        path=_pattern(path),
-        delimiter=literal(delimiter),
-        encoding=literal(reading.encoding),
-        compression=literal(compression),
-    )
-
-
-def _pattern(path: Path) -> str:
-    # DuckDB takes a path for a pattern: in brackets a special character means itself.
-    return literal(re.sub(r"([*?\[])", r"[\1]", str(path)))
+def _cause(error: duckdb.Error) -> str:
+    """What stopped DuckDB, in our words: its own are about its SQL."""
+    text = str(error)
+    if "No space left" in text:
+        return "the disk of the scratch folder is full: point TMPDIR to a larger one"
+    if isinstance(error, duckdb.IOException):
+        return "the disk failed, or the file was changed while it was read"
+    return "what stands in it contradicts itself (a torn or damaged file?); write it anew"

@@ -6,22 +6,13 @@ How far each partition was read is stored with the entries, in one transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consumers.decoding.catalogue import _MAX_TEXT, read_listed
+from consumers.decoding.catalogue import read_listed
 from consumers.decoding.fields import InvalidRecord
-from consumers.decoding.loose_values import Id, id_text
-from consumers.decoding.purchases import taken
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from model.catalogue.product import Product
 from model.store.writer import Store
-
-
-def _words(value: Id | None, name: str) -> str | None:
-    words = value if value is None else taken(id_text, value, name)
-    if len(words or "") > _MAX_TEXT:
-        raise InvalidRecord("out_of_range", name, f"{name} is longer than {_MAX_TEXT} characters")
-    return words
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """The Kafka clients that the service uses, with the properties its promises rest on.
 
 `KafkaClients` knows how to reach the cluster and makes consumers, producers and admin clients. Connection errors are
-logged once when they begin, not at librdkafka's twenty a second, and remembered to explain a later time-out.
+logged once when they begin, not at librdkafka's twenty a second, and remembered to explain a later time-out. What a
+producer sends is in a form that every client reads, unless the settings say otherwise, which is warned of.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from config.errors import ConfigError
+from config.kafka_property_names import meant
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
@@ -28,7 +31,10 @@ _HINTS = {
     KafkaError._SSL: "check ssl.ca.location and the other ssl properties in kafka_properties",
     KafkaError._RESOLVE: "check the host names in bootstrap_servers",
 }
+_NO_SUCH_PROPERTY = re.compile(r'No such configuration property: "([^"]*)"')
 _REPEAT_S = 60
+_COMPRESSION = ("compression.type", "compression.codec")  # librdkafka's two names for one property
+_SOME_CAN_NOT_READ = ("snappy", "lz4", "zstd")
 _NOT_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
@@ -45,20 +51,30 @@ class KafkaClients:
     """Makes clients for one cluster.
 
     `properties` are librdkafka's, and win over our defaults but not over our promises. One that librdkafka does not
-    take is a `ConfigError`.
+    take is a `ConfigError`. `compression` is one of "none", "gzip", "snappy", "lz4" and "zstd".
     """
 
     bootstrap_servers: str
     properties: Mapping[str, str]
+    compression: str = "none"
     last_error: str = ""
     _said: dict[int, float] = field(default_factory=dict)
+    _compression_said: bool = False
 
-    def consumer(self, group_id: str, *, on_commit_failed: Callable[[], object] = _nobody, **own: Any) -> Consumer:
+    def consumer(
+        self,
+        group_id: str,
+        *,
+        on_commit_failed: Callable[[], object] = _nobody,
+        on_statistics: tuple[int, Callable[[str], object]] | None = None,
+        **own: Any,
+    ) -> Consumer:
         """A consumer that never commits by itself and never jumps over lost records silently.
 
-        `on_commit_failed` hears of asynchronous commits that failed; `own` are properties with underscores for dots.
+        `on_commit_failed` hears of asynchronous commits that failed, `on_statistics` of librdkafka's statistics every
+        so many milliseconds; `own` are properties with underscores for dots.
         """
-        given = dict(self.properties)
+        given = _without(self.properties, _COMPRESSION)
         if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
             given = _without(given, ("session.timeout.ms", "heartbeat.interval.ms"))
         return _made(
@@ -69,6 +85,7 @@ class KafkaClients:
                 # A request waits behind all that was fetched before it: with the defaults 64 MB of purchases. Less in
                 # store costs ingest nothing.
                 "queued.max.messages.kbytes": "256",
+                "topic.metadata.refresh.interval.ms": "60000",  # partitions that are added are read a minute later
                 "fetch.message.max.bytes": "65536",
             }
             | given
@@ -81,24 +98,40 @@ class KafkaClients:
                 "allow.auto.create.topics": "false",
                 "on_commit": lambda error, _parts: None if error is None else on_commit_failed(),
             }
+            | _statistics(on_statistics)
             | {name.replace("_", "."): value for name, value in own.items()},
         )
 
     def producer(self, **own: Any) -> Producer:
         """A producer that keys like Java's, so that a customer's records meet in one partition."""
+        own = {name.replace("_", "."): value for name, value in own.items()}
+        compression = {} if _COMPRESSION[0] in own else {_COMPRESSION[0]: self._compression()}
         return _made(
             Producer,
             self._shared()
             | {
                 "linger.ms": "0",  # somebody waits; what a turn sends at once still leaves in a few requests
-                "compression.type": "lz4",
                 "enable.idempotence": "true",
                 "message.max.bytes": "67108864",
             }
-            | _without(self.properties, _CONSUMER_ONLY)
+            | _without(self.properties, (*_CONSUMER_ONLY, *_COMPRESSION))
             | {"partitioner": "murmur2_random"}
-            | {name.replace("_", "."): value for name, value in own.items()},
+            | compression
+            | own,
         )
+
+    def _compression(self) -> str:
+        """What an operator's property says, else the setting; one that some clients can not read is said once."""
+        given = next((self.properties[name] for name in _COMPRESSION if name in self.properties), self.compression)
+        if given.lower() in _SOME_CAN_NOT_READ and not self._compression_said:
+            self._compression_said = True
+            log.warning(
+                "compression_not_read_by_all",
+                compression=given,
+                unreadable_for="kafkajs and NestJS, unless they bring a codec for it",
+                remedy="every client reads none and gzip: set compression, or compression.type in kafka_properties",
+            )
+        return given
 
     def admin(self) -> AdminClient:
         """An admin client; keep a reference until its futures are done."""
@@ -153,11 +186,21 @@ def _library_log() -> logging.Logger:
 _CONSUMER_ONLY = ("fetch.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "queued.m", "group.")
 
 
+def _statistics(wanted: tuple[int, Callable[[str], object]] | None) -> dict[str, Any]:
+    return {} if wanted is None else {"statistics.interval.ms": wanted[0], "stats_cb": wanted[1]}
+
+
 def _made(kind: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
     try:
         return kind(properties)
     except KafkaException as error:  # nothing is sent yet: it is a property
-        raise ConfigError(f"kafka_properties: {error.args[0].str()}") from error
+        raise ConfigError(f"kafka_properties: {_with_what_was_meant(error.args[0].str())}") from error
+
+
+def _with_what_was_meant(said: str) -> str:
+    unknown = _NO_SUCH_PROPERTY.search(said)
+    hint = meant(unknown[1]) if unknown else ""
+    return f"{said}; {hint}" if hint else said
 
 
 def _without(properties: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:

@@ -90,7 +90,7 @@ dead_letters.add_command(replay)
 
 
 def _clients(settings: Settings) -> KafkaClients:
-    return KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+    return KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
 
 
 def _about(letter: Record) -> dict[str, Any]:

@@ -16,8 +16,9 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
+from serving.cli.file_options import file_options, names_of
 from serving.cli.options import TRAINING, command, settings_options
-from serving.cli.purchases_option import NothingToJudge, purchases_options, read_purchases
+from serving.cli.purchases_option import NothingToJudge, read_purchases
 from serving.reports.progress import ProgressDisplay, say
 from serving.reports.whole_progress import WholeProgress
 from serving.runtime.logs import set_up_logging
@@ -38,7 +39,7 @@ _EXTRA = ("implicit", "matplotlib")
     alsobought evaluate orders.parquet --replay
     """
 )
-@purchases_options
+@file_options
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help="Of a window.")
 @click.option("--last-order", is_flag=True, help="Windows by each customer's orders instead of days.")
 @click.option("--windows", type=click.IntRange(1), default=2, show_default=True, help="Test windows, the newest first.")
@@ -58,8 +59,8 @@ _EXTRA = ("implicit", "matplotlib")
 @click.option("--html", "page", type=click.Path(path_type=Path), metavar="PAGE", help="Write a page with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; progress goes to standard error.")
 @settings_options(*TRAINING)
-def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_json: bool, **options: Any) -> None:
-    """Compare recommenders on the purchases of FILE, CSV (also .gz) or Parquet, or of the data folder.
+def evaluate(files: tuple[Path, ...], *, settings: Settings, page: Path | None, as_json: bool, **options: Any) -> None:
+    """Compare recommenders on the purchases in FILE, read as by `alsobought import`, or in the data folder.
 
     Every model learns from what precedes a window and is judged, over the whole catalogue, on what was then bought. All
     settings are chosen on windows before the one that is tested.
@@ -73,11 +74,11 @@ def evaluate(file: Path | None, *, settings: Settings, page: Path | None, as_jso
         _check_page(page)
     try:
         with ProgressDisplay(console) as display:
-            result = _Evaluation(settings, {**options, "page": page}, display).run(file)
+            result = _Evaluation(settings, {**options, "page": page}, display).run(files)
     except TooLittleData as little:
         raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
     if page:
-        page.write_text(result.page(str(file or settings.data_dir)), encoding="utf-8")
+        page.write_text(result.page(names_of(files) or str(settings.data_dir)), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(result.json(), indent=2))
     else:
@@ -114,12 +115,12 @@ class _Evaluation:
         self._settings, self._options, self._display = settings, options, display
         self._whole: WholeProgress | None = None
 
-    def run(self, file: Path | None) -> "_Result":
+    def run(self, files: tuple[Path, ...]) -> "_Result":
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.evaluation.comparison import tables  # noqa: PLC0415 - see above
         from model.evaluation.replay import replay, testable  # noqa: PLC0415 - see above
 
-        histories, keys = read_purchases(file, self._settings, self._options, self._display.show)
+        histories, keys = read_purchases(files, self._settings, self._options, self._display.show)
         plan = self._plan()
         if self._options["replay"]:
             limits, slices = recipe_of(self._settings).limits, self._options["slices"]
@@ -129,7 +130,7 @@ class _Evaluation:
             return _Result([], steps, plan.k, _Names(keys, {}))
         self._tell_of_later(histories, plan.cut)
         found = list(tables(histories, keys, plan, self._show, self._on_outlook))
-        titles = _titles(self._settings) if file is None and self._options["page"] else {}
+        titles = _titles(self._settings) if not files and self._options["page"] else {}
         return _Result(found, [], plan.k, _Names(keys, titles))
 
     def _check_slices(self, customers: Sequence[int]) -> None:

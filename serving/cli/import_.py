@@ -1,11 +1,13 @@
 """`alsobought import`: purchases and products out of files, sent to their topics.
 
-In: a CSV or Parquet file and which column holds what. Out: what was sent and what was left out, as lines or as JSON.
+In: files of purchases, or of products, and which column holds what. Out: what was sent and what was left out, as lines
+or as JSON.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,37 +17,17 @@ from rich.console import Console
 
 from config.settings import Settings
 from consumers.file_import.product_files import CatalogRecord, ProductColumns, ProductFile, open_products
-from consumers.file_import.purchase_files import Columns, Contents, Event, PurchaseFile, open_purchases
+from consumers.file_import.purchase_files import Contents, Event, PurchaseFile, open_purchases
 from consumers.file_import.rejected_rows import LeftOut
 from consumers.file_import.sender import ImportSummary, import_products, import_purchases
-from consumers.file_import.tables import Reading
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.topics import TopicNames, Topics
+from serving.cli.file_options import COLUMNS, columns_of, file_options, names_of, reading_of
 from serving.cli.options import command, settings_options
 from serving.reports.progress import ProgressDisplay, say
 from serving.runtime.logs import set_up_logging
 
 _SHOWN = 3  # events of a dry run
-_COLUMNS: dict[str, tuple[str | None, str]] = {
-    "customer": ("customer_id", "who bought"),
-    "product": ("product_id", "what was bought"),
-    "time": (
-        "ts",
-        "when: a timestamp, ISO 8601 text, or seconds or milliseconds since 1970; UTC where it names no zone",
-    ),
-    "order": ("order_id", "the order's id; a file without one has an order for each customer and time"),
-    "quantity": ("quantity", "how many; may be absent"),
-    "price": ("price", "the price of one; may be absent"),
-    "brand": (None, "the brand; rows without one belong to --brand-id"),
-}
-
-
-def _column_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for name, (usual, words) in reversed(_COLUMNS.items()):
-        help_text = f"Column that says {words}."
-        option = click.option(f"--{name}-column", default=usual, show_default=True, metavar="NAME", help=help_text)
-        function = option(function)
-    return function
 
 
 def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> ProductColumns:
@@ -66,8 +48,7 @@ def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, .
     alsobought import orders.csv.gz --customer-column CustomerID --order-column InvoiceNo --dry-run
     """,
 )
-@click.argument("file", type=click.Path(path_type=Path), required=False, help="Purchases, with a header line if CSV.")
-@_column_options
+@file_options
 @click.option(
     "--products", type=click.Path(path_type=Path), metavar="FILE", help="Products for the catalogue, sent first."
 )
@@ -79,18 +60,13 @@ def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, .
     metavar="WHAT=NAME",
     help="Column of the products file: product, title, category, price or brand.  [default: product=product_id, …]",
 )
-@click.option("--brand-id", default="", metavar="TEXT", help="Brand of rows that name none.")
-@click.option("--time-format", metavar="FORMAT", help="How times are written, such as '%m/%d/%Y %H:%M'.")
-@click.option("--delimiter", metavar="TEXT", help="What separates columns of a CSV.  [default: found out]")
-@click.option("--encoding", type=click.Choice(["utf-8", "latin-1", "utf-16"]), default="utf-8", show_default=True)
-@click.option("--memory-mb", type=click.IntRange(64), default=512, show_default=True, help="Memory for sorting.")
 @click.option("--dry-run", is_flag=True, help="Read and judge the files, show the first events, send nothing.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end; progress goes to standard error."
 )
 @settings_options("purchases_topic", "catalog_topic", "create_topics", "max_future_s")
 def import_(
-    file: Path | None,
+    files: tuple[Path, ...],
     *,
     products: Path | None,
     products_columns: ProductColumns,
@@ -99,19 +75,20 @@ def import_(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Send the purchases of FILE, CSV (also .gz) or Parquet, to Kafka: one event an order, in time order.
+    """Send the purchases in FILE to Kafka: one event an order, in time order.
 
+    CSV, JSON lines, Parquet and spreadsheets are read, also packed (.gz .bz2 .xz .zst .zip), by their contents.
     Importing the same file again repeats the same event ids. Rows that cannot be used are counted and shown.
     """
-    if file is None and products is None:
+    if not files and products is None:
         raise click.UsageError("name a FILE of purchases, or --products FILE, or both")
     set_up_logging(settings.log_format, settings.log_level)
     console = Console(stderr=as_json, highlight=False)
     run = _Import(settings, console, options, dry_run=dry_run)
     if products:
         run.products(products, products_columns)
-    if file:
-        run.purchases(file)
+    if files:
+        run.purchases(files)
     if as_json:
         click.echo(json.dumps(run.report, indent=2, default=str))
 
@@ -125,9 +102,7 @@ class _Import:
         self._console = console
         self._options = options
         self._dry_run = dry_run
-        self._reading = Reading(
-            options["delimiter"], options["encoding"], options["time_format"], memory_mb=options["memory_mb"]
-        )
+        self._reading = reading_of(options)
 
     def products(self, path: Path, columns: ProductColumns) -> None:
         """Send a products file to the catalogue."""
@@ -138,20 +113,21 @@ class _Import:
         ):
             display.close()
             self._say(f"{path}: {file.products:,} products")
+            self._show_notes(file.notes)
             self._show_left_out(file.left_out)
             self.report["products"] = {"file": str(path), "products": file.products, **_left_out(file.left_out)}
             self._refuse_empty(path, file.products)
             self._send("products", file, display)
 
-    def purchases(self, path: Path) -> None:
-        """Send a purchases file."""
-        columns = Columns(**{name: self._options[f"{name}_column"] for name in _COLUMNS})
+    def purchases(self, files: tuple[Path, ...]) -> None:
+        """Send files of purchases, as if they were one."""
+        path = names_of(files)
         latest_ms = round((time.time() + self._settings.max_future_s) * 1000)
         with (
             ProgressDisplay(self._console) as display,
             open_purchases(
-                path,
-                columns,
+                files,
+                columns_of(self._options),
                 latest_ms=latest_ms,
                 brand_id=self._options["brand_id"],
                 reading=self._reading,
@@ -159,8 +135,9 @@ class _Import:
             ) as file,
         ):
             display.close()
+            self._show_notes(file.notes)
             self._show_contents(path, file.contents)
-            self.report["purchases"] = {"file": str(path), **_contents(file.contents)}
+            self.report["purchases"] = {"file": path, "notes": file.notes, **_contents(file.contents)}
             self._refuse_empty(path, file.contents.orders)
             self._send("purchases", file, display)
 
@@ -169,7 +146,7 @@ class _Import:
             self._show_first(file)
             return
         settings = self._settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
         topic = settings.purchases_topic if what == "purchases" else settings.catalog_topic
         _make_sure_of(topic, clients, settings)
         if isinstance(file, PurchaseFile):
@@ -183,23 +160,33 @@ class _Import:
             f"{summary.lines_per_s:,} {'lines' if what == 'purchases' else 'products'}/s"
         )
 
-    def _show_contents(self, path: Path, contents: Contents) -> None:
+    def _show_contents(self, path: str, contents: Contents) -> None:
         self._say(f"{path}: {contents.orders:,} orders, {contents.lines:,} lines, {contents.customers:,} customers")
         if contents.first and contents.last:
             self._say(f"bought from {contents.first:%Y-%m-%d %H:%M} to {contents.last:%Y-%m-%d %H:%M} UTC")
         for name in contents.without:
             meaning = ": one order for each customer and time" if name == "order" else ""
-            self._say(f"no column {_COLUMNS[name][0]}{meaning} (--{name}-column names one)")
+            self._say(f"no column {COLUMNS[name][0]}{meaning} (--{name}-column names one)")
         self._show_left_out(contents.left_out)
 
+    def _show_notes(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._say(note)
+
     def _show_left_out(self, left_out: LeftOut) -> None:
+        lines = left_out.lines
+        self._say(
+            f"{lines.total:,} lines of the file: {lines.read:,} read, {lines.left_out:,} left out, "
+            f"{lines.other:,} header or blank"
+        )
         if left_out.total:
             self._say(f"{left_out.total:,} rows cannot be used and are left out:", "yellow")
         for reason, count in left_out.rows.items():
             self._say(f"  {count:,} x {reason}")
             for example in (each for each in left_out.examples if each.reason == reason):
                 content = ", ".join(f"{column}={text or ''}" for column, text in example.content.items())
-                self._say(f"    row {example.row}: {content}", "dim")
+                where = f"{example.file}, " if example.file else ""
+                self._say(f"    {where}row {example.row}: {content}", "dim")
 
     def _show_first(self, file: PurchaseFile | ProductFile) -> None:
         self._say("nothing is sent (--dry-run); the first records:")
@@ -208,7 +195,7 @@ class _Import:
             for record in batch[:_SHOWN]:
                 self._say(f"  {record.value.decode()}")
 
-    def _refuse_empty(self, path: Path, records: int) -> None:
+    def _refuse_empty(self, path: Path | str, records: int) -> None:
         if not records:
             raise click.ClickException(f"{path} holds nothing that can be sent")
 
@@ -247,7 +234,11 @@ def _contents(contents: Contents) -> dict[str, Any]:
 
 
 def _left_out(left_out: LeftOut) -> dict[str, Any]:
-    return {"left_out": left_out.rows, "examples": [row._asdict() for row in left_out.examples]}
+    return {
+        "file_lines": asdict(left_out.lines),
+        "left_out": left_out.rows,
+        "examples": [row._asdict() for row in left_out.examples],
+    }
 
 
 def _sent(summary: ImportSummary) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The purchases that recommenders are judged on: a file's, or those of the service's own database.
 
-In: a file's name and columns, or the settings. Out: histories and the key of each product number.
+In: what `alsobought import` takes, read by the same options; or the settings. Out: histories and the key of each
+product number.
 """
 
 import time
@@ -11,56 +12,55 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.settings import Settings
-from serving.cli.options import Function
+from serving.cli.file_options import columns_of, names_of, reading_of
 
 if TYPE_CHECKING:
     from model.purchases.histories import Histories
-
-_FORWARD_MS = 86_400_000
-_COLUMNS = (
-    ("customer", "customer_id", "Who bought."),
-    ("product", "product_id", "What was bought."),
-    ("time", "ts", "When."),
-    ("order", "order_id", "The order's id."),
-)
 
 
 class NothingToJudge(Exception):
     """Raised when the purchases leave nobody to test, or too little to learn from; the text says what to do."""
 
 
-def purchases_options(function: Function) -> Function:
-    """Add the argument FILE, and options that name its columns; the function gets `file` and NAME_column."""
-    for name, default, meaning in reversed(_COLUMNS):
-        option = click.option(f"--{name}-column", default=default, show_default=True, metavar="NAME", help=meaning)
-        function = option(function)
-    return click.argument("file", type=click.Path(path_type=Path), required=False)(function)
-
-
 def read_purchases(
-    file: Path | None,
+    files: tuple[Path, ...],
     settings: Settings,
     options: Mapping[str, Any],
     progress: Callable[[str, float], None],
 ) -> tuple["Histories", list[str]]:
-    """Histories, and keys by product number; from the database when there is no file. Raises `NothingToJudge`."""
-    if file is None:
-        return _from_database(settings)
-    columns = {name: options[f"{name}_column"] for name, _, _ in _COLUMNS}
-    return _from_file(file, columns, progress)
+    """Histories, and keys by product number; from the database when no file is named.
+
+    `options` are those of `file_options`. Raises `NothingToJudge` and UnreadableFile.
+    """
+    return _from_files(files, settings, options, progress) if files else _from_database(settings)
 
 
-def _from_file(
-    file: Path, columns: Mapping[str, str], progress: Callable[[str, float], None]
+def _from_files(
+    files: tuple[Path, ...],
+    settings: Settings,
+    options: Mapping[str, Any],
+    progress: Callable[[str, float], None],
 ) -> tuple["Histories", list[str]]:
     from consumers.file_import.file_histories import numbered  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
-    from consumers.file_import.purchase_files import Columns, open_purchases  # noqa: PLC0415
+    from consumers.file_import.purchase_files import open_purchases  # noqa: PLC0415 - see above
 
-    latest_ms = int(time.time() * 1000) + _FORWARD_MS
-    with open_purchases(file, Columns(**columns), latest_ms=latest_ms, progress=progress) as purchases:
+    with open_purchases(
+        files,
+        columns_of(options),
+        latest_ms=round((time.time() + settings.max_future_s) * 1000),
+        brand_id=options["brand_id"],
+        reading=reading_of(options),
+        progress=progress,
+    ) as purchases:
+        for note in purchases.notes:
+            click.echo(note, err=True)
+        left_out = purchases.contents.left_out
+        if left_out.total:
+            why = ", ".join(f"{count:,} x {reason}" for reason, count in left_out.rows.items())
+            click.echo(f"{left_out.total:,} rows cannot be used and are left out: {why}", err=True)
         found = numbered(purchases)
     if not len(found.histories.products):
-        raise NothingToJudge(f"{file} has no usable purchases; `alsobought import --dry-run` says why")
+        raise NothingToJudge(f"{names_of(files)} has no usable purchases; `alsobought import --dry-run` says why")
     return found.histories, found.keys
 
 

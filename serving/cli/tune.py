@@ -19,8 +19,9 @@ from rich.console import Console
 from config.errors import ConfigError
 from config.settings import Settings
 from config.toml_file import check_writable, put_into, read_text, write
+from serving.cli.file_options import file_options
 from serving.cli.options import TRAINING, command, settings_options
-from serving.cli.purchases_option import NothingToJudge, purchases_options, read_purchases
+from serving.cli.purchases_option import NothingToJudge, read_purchases
 from serving.reports.progress import ProgressDisplay, say
 from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
@@ -45,7 +46,7 @@ _NOT_DONE = 0.99
     alsobought run --config alsobought-tuned.toml
     """
 )
-@purchases_options
+@file_options
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True, help="Of searching."
 )
@@ -64,8 +65,8 @@ _NOT_DONE = 0.99
     help="TOML file that gets the settings; other settings in it stay.",
 )
 @settings_options(*_LEARNING)
-def tune(file: Path | None, *, settings: Settings, output: Path, **options: Any) -> None:
-    """Search training settings on the purchases of FILE, CSV (also .gz) or Parquet, or of the data folder.
+def tune(files: tuple[Path, ...], *, settings: Settings, output: Path, **options: Any) -> None:
+    """Search training settings on the purchases in FILE, read as by `alsobought import`, or in the data folder.
 
     Settings are chosen on windows before the newest one; what they gain is then measured on the newest, which takes
     two trainings for each seed more. They are written only if they are better, else those in force are, which are
@@ -80,7 +81,7 @@ def tune(file: Path | None, *, settings: Settings, output: Path, **options: Any)
     if not console.is_terminal:  # into a file or a pipe: nothing is cut off
         console.width = max(console.width, _WIDE)
     try:
-        _Tuning(settings, options, console).run(file, output)
+        _Tuning(settings, options, console).run(files, output)
     except TooLittleData as little:
         raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
 
@@ -113,14 +114,14 @@ class _Tuning:
     def __init__(self, settings: Settings, options: dict[str, Any], console: Console) -> None:
         self._settings, self._options, self._console = settings, options, console
 
-    def run(self, file: Path | None, output: Path) -> None:
+    def run(self, files: tuple[Path, ...], output: Path) -> None:
         from model.tuning.gain import test_window, verdict  # noqa: PLC0415 - see above
         from serving.reports import tuning as report  # noqa: PLC0415 - see above
 
         plan = self._plan()
         target = _Target(output, report.settings_of(plan.recipe.parameters))
         with ProgressDisplay(self._console) as display:
-            histories, keys = read_purchases(file, self._settings, self._options, display.show)
+            histories, keys = read_purchases(files, self._settings, self._options, display.show)
             tested = test_window(histories, plan.cut)
             self._tell_pace(histories, keys, plan, display)
         search = self._search(histories, keys, plan)

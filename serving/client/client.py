@@ -82,7 +82,13 @@ class Client:
         except BrokerUnavailable:
             consumer.close()
             raise
-        self._consumer, self._producer = consumer, self.clients.producer(linger_ms="0")
+        self._consumer, self._producer = (
+            consumer,
+            self.clients.producer(
+                linger_ms="0",
+                compression_type="none",  # only the service reads it
+            ),
+        )
 
     def _place(self, consumer: Consumer, timeout_s: float) -> None:
         """Stand at the end of one partition of the replies. Both topics are only looked at: asking creates neither."""

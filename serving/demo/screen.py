@@ -87,13 +87,15 @@ class Screen:
             self.say(f"{line}  [{change}]" if change else line)
         self.say(f"  no longer offered: {', '.join(gone) or 'none'}")
 
-    def closing(self, *, broker: str, metrics: str, kcat: str, stays: bool = True) -> None:
-        """Show where everything is; the kcat line stands whole on a line, to be copied."""
+    def closing(self, *, broker: str, metrics: str, ask: str, kcat: str, stays: bool = True) -> None:
+        """Show where everything is; the commands stand whole on a line, to be copied."""
         self.stop_progress()
         self._rule("It runs" if stays else "It ran")
         for name, text in (("broker", broker), ("metrics", metrics)):
             self.say(f"{name + ':':<9}{text}")
-        self.say("ask for yourself:")
+        self.say("ask for yourself:" if stays else "while it runs you can ask for yourself (without --once):")
+        say(self._console, f"  {ask}", "bold")
+        self.say("or with any Kafka client, such as kcat:")
         say(self._console, f"  {kcat}", "bold")
         if stays:
             self.say("Ctrl-C to stop")

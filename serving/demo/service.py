@@ -13,12 +13,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from config.settings import ENVIRONMENT_PREFIX
 
 _CODE = Path(__file__).parents[2]
 _STOP_S = 4.0
 _LOG_LINES = 10
+_ONE_OUTCOME = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Sums are made in one order, whatever the machine's cores."""
 
 
 class DemoFailed(Exception):
@@ -61,12 +64,14 @@ class RunningService:
 
 
 @contextmanager
-def running_service(data_dir: Path, bootstrap: str, properties: Mapping[str, str]) -> Iterator[RunningService]:
-    """`alsobought run` beside us, ended with us."""
+def running_service(
+    data_dir: Path, bootstrap: str, properties: Mapping[str, str], settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[RunningService]:
+    """`alsobought run` beside us, ended with us. `settings` are more of its own, by their names in the environment."""
     with (data_dir / "service.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "serving", "run"],
-            env=_environment(data_dir, bootstrap, properties),
+            env=_environment(data_dir, bootstrap, properties, settings),
             cwd=data_dir,  # not where an alsobought.toml may lie
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -84,7 +89,9 @@ def running_service(data_dir: Path, bootstrap: str, properties: Mapping[str, str
             process.wait()
 
 
-def _environment(data_dir: Path, bootstrap: str, properties: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    data_dir: Path, bootstrap: str, properties: Mapping[str, str], settings: Mapping[str, str]
+) -> dict[str, str]:
     """Ours, without the settings of this shell: they are for another service than the demo's."""
     given = {
         "BOOTSTRAP_SERVERS": bootstrap,
@@ -92,8 +99,10 @@ def _environment(data_dir: Path, bootstrap: str, properties: Mapping[str, str]) 
         "DATA_DIR": str(data_dir),
         "HTTP_PORT": "0",
         "CREATE_TOPICS": "false",
+        **settings,
         "LOG_FORMAT": "console",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     code = os.pathsep.join(filter(None, (str(_CODE), kept.get("PYTHONPATH"))))
-    return kept | {"PYTHONPATH": code} | {ENVIRONMENT_PREFIX + name: value for name, value in given.items()}
+    ours = {ENVIRONMENT_PREFIX + name: value for name, value in given.items()}
+    return kept | {"PYTHONPATH": code} | _ONE_OUTCOME | ours

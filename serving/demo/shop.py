@@ -50,19 +50,25 @@ class Shop:
         self._days = days
         self._seed = seed
 
-    def purchases(self, end: datetime) -> Iterator[dict[str, Any]]:
-        """Yield every order as a purchase, oldest first; the last one lies less than a second before `end`."""
+    def purchases(self, end: datetime, as_of: datetime | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every order as a purchase, oldest first; the last one lies less than a second before `end`.
+
+        What is in season is told by a year that ends at `as_of`, which is `end` unless it is given: with it the same
+        seed makes the same orders on every day.
+        """
+        ahead = (as_of or end) - end
         random = Random(self._seed)  # noqa: S311 - a shop, not a secret
         customers = _customers(random, self._customers)
         weights = list(accumulate(random.lognormvariate(0, 0.8) for _ in customers))
         for number, age_s in enumerate(self._ages_s(random)):
             moment = end.astimezone(UTC) - timedelta(seconds=age_s)
-            customer, group = _buyer(random, customers, weights, moment)
+            day = moment + ahead
+            customer, group = _buyer(random, customers, weights, day)
             yield {
                 "event_id": f"order-{number + 1:06}",
                 "profile_id": customer.profile_id,
                 "occurred_at": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "items": [_item(random, product_id) for product_id in _basket(random, customer, group, moment)],
+                "items": [_item(random, product_id) for product_id in _basket(random, customer, group, day)],
             }
 
     def catalog(self) -> list[dict[str, Any]]:

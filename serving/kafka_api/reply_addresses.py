@@ -28,7 +28,6 @@ class Address:
     headers: list[tuple[str, bytes]]  # what the reply carries whatever it says
     correlation_id: str | int | None  # for the body, when the request had it there
     nest: bool
-    explicit: bool  # whether the request itself named a reply topic
 
 
 class AddressRefused(Exception):
@@ -56,7 +55,8 @@ class ReplyTopics:
             )
         partitions = self.partitions_of(topic)
         if not partitions:
-            raise AddressRefused(f"reply topic {topic!r} does not exist: the client must create it before it asks")
+            who = "the client must create it before it asks" if asked else "the service creates it when it starts"
+            raise AddressRefused(f"reply topic {topic!r} does not exist: {who}")
         correlations = [(name, headers[name]) for name in CORRELATION_HEADERS if name in headers]
         nest = _is_nest(headers)
         return Address(
@@ -65,7 +65,6 @@ class ReplyTopics:
             headers=[*correlations, *_traced(headers), *([NEST_DISPOSED] if nest else ()), _CONTENT_TYPE],
             correlation_id=None if correlations or correlation_id == "" else correlation_id,
             nest=nest,
-            explicit=bool(asked),
         )
 
 

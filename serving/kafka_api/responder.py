@@ -1,8 +1,8 @@
 """From request records to reply records: address, deadline, body, answer, and errors that name the field.
 
 A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read, or whose
-deadline is no moment, gets an error reply where the record itself names a reply topic that may be used, and is a dead
-letter otherwise.
+deadline is no moment, gets an error reply where its answer would have gone, and is a dead letter only where that is
+nowhere.
 """
 
 import math
@@ -129,9 +129,7 @@ class KafkaResponder:
                 return _Open(record, address, self.rules.check(body, headers), deadline_ms, body.unknown)
             except InvalidRecord as error:
                 failure = error
-        if address.explicit:
-            return self._error(record, address, body.profile_id, failure)
-        return DeadLetter(record, failure.reason, str(failure))
+        return self._error(record, address, body.profile_id, failure)
 
     def _deadline_ms(
         self, record: Record, headers: Mapping[str, bytes], body: Body

@@ -5,7 +5,9 @@ refused, or ignored where the setting says so, and then the reply names it; a fi
 refused, since one that was ignored would show what should not be shown.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
@@ -22,6 +24,9 @@ MAX_REQUEST_BYTES = 262_144
 MAX_IDS = 10_000
 _SHOWN_CHARACTERS = 40
 _SHOWN_NUMBER = 10**12
+_LEADS_BACK = re.compile(
+    rb'"(profile_id|correlation_id|reply_topic)"\s*:\s*("(?:[^"\\]|\\.){0,256}")|"(deadline_ms)"\s*:\s*(\d{1,18})\b'
+)
 
 
 class _Wire(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -103,12 +108,12 @@ def _body(wire: _Wire, unknown: tuple[str, ...] = ()) -> Body:
 
 def salvaged(value: bytes | None) -> Body:
     """What can still be read of a body that `read_body` refuses: who asks, and where the error should go."""
-    if value is None or len(value) > MAX_REQUEST_BYTES:
+    if value is None:
         return Body()
     try:
-        found = msgspec.json.decode(value)
+        found = _pieces(value) if len(value) > MAX_REQUEST_BYTES else msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Body()
+        found = _pieces(value)
     if not isinstance(found, dict):
         return Body()
     texts = {name: value for name, value in found.items() if isinstance(value, str)}
@@ -119,6 +124,18 @@ def salvaged(value: bytes | None) -> Body:
         reply_topic=texts.get("reply_topic"),
         deadline_ms=deadline if _is_whole(deadline) else texts.get("deadline_ms"),
     )
+
+
+def _pieces(value: bytes) -> dict[str, object]:
+    """The fields that lead back to the sender, of bytes that are no JSON or too many: as they stand there in text.
+
+    A reply topic found so is taken only from the allow-list, as any other.
+    """
+    found: dict[str, object] = {}
+    for name, quoted, deadline, digits in _LEADS_BACK.findall(value):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            found[(name or deadline).decode()] = msgspec.json.decode(quoted or digits)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def show_stages(rounds: list[dict[str, float]]) -> None:
 
 def fill(clients: KafkaClients, shop: Shop) -> float:
     """Produce all events; returns the mean size of a value in bytes."""
-    producer: Producer = clients.producer(linger_ms="50")
+    producer: Producer = clients.producer(linger_ms="50", compression_type="lz4")
     total = count = 0
     for key, value in shop.records():
         total, count = total + len(value), count + 1

@@ -19,6 +19,7 @@ from tests.kafka.brokers.broker import Broker, eventually
 from tests.kafka.brokers.fleet import ALL, MISSING, Fleet, kinds
 from tests.kafka.brokers.jars import Unavailable
 from tests.kafka.brokers.java import JavaBroker
+from tests.kafka.clients.toolchains import UNTRIED
 from tests.kafka.support.load import two_interests
 from tests.kafka.support.running_shop import RunningShop, make_topics, named_topics, running_shop
 from tests.kafka.support.service import Service, ShopTopics
@@ -26,6 +27,7 @@ from tests.kafka.support.shop_client import ShopClient
 
 T = TypeVar("T")
 SERVICES = pytest.StashKey[list[Service]]()
+CLIENT_TABLE: list[tuple[str, int, int, int, int]] = []
 Topics = Callable[..., str]
 """`topics("purchases", 6, {"cleanup.policy": "compact"})`: the new topic's full name."""
 
@@ -65,6 +67,12 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind, reason in MISSING.items():
         terminalreporter.write_line(f"!!! NOT TESTED on the {kind} broker: {reason}", red=True, bold=True)
+    for client, reason in UNTRIED.items():
+        terminalreporter.write_line(f"!!! NOT TESTED with {client}: {reason}", red=True, bold=True)
+    if CLIENT_TABLE:
+        terminalreporter.write_line(f"{'client':<12}{'asked':>7}{'answered':>10}{'equal':>7}{'errors':>8}")
+    for client, asked, answered, equal, errors in CLIENT_TABLE:
+        terminalreporter.write_line(f"{client:<12}{asked:>7}{answered:>10}{equal:>7}{errors:>8}")
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +103,29 @@ def java_cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cal
     yield start
     for cluster in started:
         cluster.kill()
+
+
+@pytest.fixture
+def client_table() -> list[tuple[str, int, int, int, int]]:
+    """(client, asked, answered, equal to a plain client's, error replies) of each client tried; shown at the end."""
+    return CLIENT_TABLE
+
+
+@pytest.fixture
+def or_untried(request: pytest.FixtureRequest) -> Callable[[str, Callable[[], T]], T]:
+    """`or_untried("nestjs", make)`: what `make` gives; where this machine cannot, as with a missing broker."""
+
+    def made(client: str, make: Callable[[], T]) -> T:
+        try:
+            return make()
+        except Unavailable as reason:
+            UNTRIED[client] = str(reason)  # the end of the run says it too
+        what = f"{client} is not tried: {UNTRIED[client]}"
+        if request.config.getoption("--require-brokers"):
+            pytest.fail(what, pytrace=False)
+        pytest.skip(what)
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """`alsobought demo`: what it shows, and that Ctrl-C ends all of it, whenever it comes."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from tests.builders.running import still_running
+from tests.readme import demo_block, demo_output, excerpt
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 5
@@ -81,6 +83,22 @@ def test_once_shows_everything_in_plain_lines_and_ends_by_itself(demo):
     assert any("[new]" in line for line in lines[just_bought:])
     assert any(line.startswith("metrics: http://127.0.0.1:") for line in lines)
     assert any("| kcat -P -b 127.0.0.1:" in line for line in lines)
+    assert any(" ask --bootstrap-servers 127.0.0.1:" in line for line in lines)
+
+
+def test_the_readme_shows_what_the_demo_shows():
+    assert excerpt(demo_output()) == demo_block(), "`python -m tests.readme` writes what the demo shows now"
+
+
+def test_the_command_that_the_demo_offers_asks_its_service(demo):
+    process = demo()
+    lines = read_until(process, "Ctrl-C to stop")
+    (command,) = [line.strip() for line in lines if " ask --bootstrap-servers 127.0.0.1:" in line]
+
+    asked = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "because of" in asked.stdout
 
 
 def test_ctrl_c_while_purchases_stream_in_stops_all_of_it(demo):

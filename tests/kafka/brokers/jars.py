@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 KAFKA_VERSION = "4.3.1"
-JARS = HERE.parents[1] / ".kafka" / KAFKA_VERSION
+JARS = HERE.parents[2] / ".kafka" / KAFKA_VERSION
 SUMS = HERE / "jars.sha256"
 JAVA_NEEDED = 17
 MAVEN_TIMEOUT_S = 240

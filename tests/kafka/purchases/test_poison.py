@@ -124,12 +124,16 @@ def test_a_catalogue_entry_that_cannot_be_read_is_set_aside_and_the_next_is_take
     assert [(read.value or b"")[-1:] for read in letters] == [b"}", b"?"]
 
 
-def test_a_request_without_a_reply_address_that_cannot_be_read_is_set_aside(running):
-    running.client.send(running.topics.requests, Record(b"c-6", b"{no json"))
-    eventually(lambda: bool(letters_of(running, running.topics.requests, "c-6")), "the dead letter is there")
-    (letter,) = letters_of(running, running.topics.requests, "c-6")
+def test_a_request_that_cannot_be_read_is_told_so_where_its_answer_would_have_gone(running):
+    def errors() -> list[Read]:
+        replies = running.client.read_all(running.topics.replies)
+        return [read for read in replies if read.key == b"c-6" and read.header("error")]
 
-    assert letter.value == b"{no json"
+    running.client.send(running.topics.requests, Record(b"c-6", b"{no json"))
+    eventually(lambda: bool(errors()), "the error reply is there")
+
+    assert [error.json["error"]["code"] for error in errors()] == ["not_json"]
+    assert letters_of(running, running.topics.requests, "c-6") == []
     assert running.reply({"profile_id": "c-6"}, shape=Shape.SPRING).json["profile_id"] == "c-6"
 
 

@@ -110,7 +110,7 @@ def named_topics(prefix: str) -> ShopTopics:
         replies=f"{prefix}.replies",
         models=f"{prefix}.models",
         dead_letters=f"{prefix}.dead-letters",
-        reply_patterns=(f"{prefix}.replies*",),
+        reply_patterns=(f"{prefix}.replies*", f"{prefix}.requests.reply"),  # the second is what NestJS makes of it
     )
 
 

@@ -288,7 +288,7 @@ def test_a_missing_column_is_named_with_the_columns_there_are_and_the_option(csv
 
     assert str(raised.value) == (
         f"{path} has no column 'customer_id'; it has: CustomerID, product_id, ts. "
-        "Name the right one with --customer-column"
+        "Name the right one with --customer-column. Did you mean: --customer-column CustomerID"
     )
 
 

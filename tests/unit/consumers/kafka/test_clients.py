@@ -70,6 +70,43 @@ def test_consumer_properties_are_kept_from_producers_and_admins(caplog):
     assert "CONFWARN" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("properties", "setting", "said"),
+    [
+        ({}, "none", []),
+        ({}, "gzip", []),
+        ({}, "zstd", ["zstd"]),
+        ({"compression.type": "lz4"}, "none", ["lz4"]),
+        ({"compression.codec": "snappy"}, "gzip", ["snappy"]),
+        ({"compression.type": "gzip"}, "lz4", []),
+        ({"compression.type": "LZ4"}, "none", ["LZ4"]),
+    ],
+)
+def test_a_compression_that_some_clients_can_not_read_is_said_once(properties, setting, said):
+    clients = KafkaClients("127.0.0.1:1", properties, setting)
+
+    with capture_logs() as logs:
+        clients.producer()
+        clients.producer()
+        clients.producer(compression_type="none")
+
+    assert [line["compression"] for line in logs] == said
+
+
+def test_a_compression_that_kafka_does_not_know_is_a_wrong_setting():
+    with pytest.raises(ConfigError, match='"zip" for configuration property "compression'):
+        KafkaClients("127.0.0.1:1", {"compression.type": "zip"}).producer()
+
+
+def test_consumers_are_not_given_what_only_producers_take(caplog):
+    with caplog.at_level(logging.DEBUG):
+        consumer = KafkaClients("127.0.0.1:1", {"compression.type": "lz4"}).consumer("g")
+        consumer.poll(0)
+        consumer.close()
+
+    assert "CONFWARN" not in caplog.text
+
+
 def test_the_newer_protocol_is_not_given_what_it_refuses():
     clients = KafkaClients("127.0.0.1:1", {"session.timeout.ms": "6000", "heartbeat.interval.ms": "300"})
 

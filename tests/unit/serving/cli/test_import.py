@@ -127,3 +127,52 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(run, write):
     result = run(write("orders.csv", ORDERS + "eve,4,t\x1b[31mea,2026-01-03,1,1\n"), "--dry-run")
 
     assert "\x1b" not in result.output
+
+
+def test_lines_read_and_left_out_are_together_the_lines_of_the_file(run, write):
+    path = write("orders.csv", ORDERS + 'eve,4,tea,2026-01-03,1,"1\n\n,,,,,\n')
+
+    result = run(path, "--json", "--dry-run")
+
+    lines = json.loads(result.stdout)["purchases"]["file_lines"]
+    assert lines == {"total": 7, "read": 3, "left_out": 2, "other": 2}
+    assert "7 lines of the file: 3 read, 2 left out, 2 header or blank" in result.stderr
+
+
+def test_standard_input_is_a_file_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(alsobought, ["import", "-", "--dry-run"], input=ORDERS)
+
+    assert "standard input: 2 orders, 3 lines" in result.output
+    assert result.exit_code == 0
+
+
+def test_several_files_are_read_as_one(run, write):
+    second = write("b.csv", HEADER + "eve,9,tea,2026-01-05,1,1\n")
+
+    result = run(write("a.csv", ORDERS), second, "--dry-run")
+
+    assert "3 orders, 4 lines, 3 customers" in result.output
+
+
+def test_how_a_file_is_read_can_be_said_by_options(run, write):
+    text = "made by hand\nKunde;Ware\nada;tea/cup\n;pot\n".replace("Ware", "Ware;ts").replace("cup", "cup;2026-01-02")
+    options = ["--customer-column", "Kunde", "--product-column", "Ware", "--split", "/", "--skip-lines", "1"]
+
+    result = run(write("orders.csv", text), *options, "--encoding", "windows-1252", "--delimiter", ";", "--dry-run")
+
+    assert '"items":[{"product_id":"tea"},{"product_id":"cup"}]' in result.output
+
+
+def test_an_export_that_is_guessed_is_said(run, write):
+    path = write("orders.csv", "CustomerID,InvoiceNo,StockCode,InvoiceDate\n1,2,tea,2026-01-02\n")
+
+    assert "read as an export of UCI Online Retail" in run(path, "--dry-run").output
+
+
+def test_no_word_of_the_database_reaches_the_user(run, write):
+    result = run(write("orders.csv", 'customer_id,product_id\n"a","b\n'), "--dry-run")
+
+    assert result.exit_code == 1
+    assert not any(word in result.output for word in ("read_csv", "DESCRIBE", "strict_mode", "Traceback"))

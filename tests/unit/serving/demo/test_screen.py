@@ -94,20 +94,22 @@ def test_an_answer_that_did_not_change_says_so(screen, shown):
 def test_the_end_says_where_everything_is_and_the_kcat_line_is_whole(screen, shown):
     kcat = "echo '{}' | kcat -P -b 127.0.0.1:1 -t recommendation-requests -k ada-0017 -H reply=[x]"
 
-    screen.closing(broker="127.0.0.1:1", metrics="http://127.0.0.1:2/metrics", kcat=kcat)
+    screen.closing(broker="127.0.0.1:1", metrics="http://127.0.0.1:2/metrics", ask="alsobought ask ada-0017", kcat=kcat)
 
     assert lines(shown) == [
         "It runs.",
         "broker:  127.0.0.1:1",
         "metrics: http://127.0.0.1:2/metrics",
         "ask for yourself:",
+        "  alsobought ask ada-0017",
+        "or with any Kafka client, such as kcat:",
         f"  {kcat}",
         "Ctrl-C to stop",
     ]
 
 
 def test_a_demo_that_ends_by_itself_asks_for_no_ctrl_c(screen, shown):
-    screen.closing(broker="b", metrics="m", kcat="k", stays=False)
+    screen.closing(broker="b", metrics="m", ask="a", kcat="k", stays=False)
 
     assert "Ctrl-C" not in shown.getvalue()
 
@@ -122,7 +124,7 @@ def test_without_a_terminal_there_is_no_control_character(screen, shown):
     screen.purchases(1, 1)
     screen.answers("ada-0017", ["Tea\x1b[31m"], [BOWL])
     screen.before_after("ada-0017", "Tea", [BOWL], [TENT])
-    screen.closing(broker="b", metrics="m", kcat="k")
+    screen.closing(broker="b", metrics="m", ask="a", kcat="k")
 
     assert all(character.isprintable() or character == "\n" for character in shown.getvalue())
 

@@ -32,6 +32,18 @@ def test_the_same_seed_makes_the_same_year(year):
     assert list(Shop().purchases(END)) == year
 
 
+def test_as_of_one_day_the_same_orders_come_whenever_the_year_ends(year):
+    half_a_year = timedelta(days=183)
+
+    later = list(Shop().purchases(END + half_a_year, as_of=END))
+
+    assert [{**order, "occurred_at": None} for order in later] == [{**order, "occurred_at": None} for order in year]
+    assert {
+        datetime.fromisoformat(after["occurred_at"]) - datetime.fromisoformat(before["occurred_at"])
+        for before, after in zip(year, later, strict=True)
+    } == {half_a_year}
+
+
 def test_another_seed_makes_another_year(year):
     assert list(Shop(seed=2).purchases(END)) != year
 

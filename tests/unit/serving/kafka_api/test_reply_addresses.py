@@ -24,8 +24,8 @@ def address(headers=(), correlation_id=None, reply_topic=None):
 def test_without_any_header_the_reply_goes_to_the_default_topic_by_key():
     found = address()
 
-    assert (found.topic, found.partition, found.headers, found.explicit, found.nest) == (
-        "replies", -1, [JSON], False, False,
+    assert (found.topic, found.partition, found.headers, found.nest) == (
+        "replies", -1, [JSON], False,
     )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_springs_sixteen_bytes_are_echoed_untouched():
 
     found = address(headers)
 
-    assert (found.topic, found.partition, found.explicit, found.nest) == ("shop.replies", 11, True, False)
+    assert (found.topic, found.partition, found.nest) == ("shop.replies", 11, False)
     assert found.headers == [("kafka_correlationId", UUID_BYTES), JSON]
 
 
@@ -94,7 +94,7 @@ def test_every_correlation_header_comes_back_under_its_own_name():
 def test_who_can_not_set_headers_says_it_in_the_body():
     found = address(correlation_id="q-7", reply_topic="shop.replies")
 
-    assert (found.topic, found.correlation_id, found.explicit) == ("shop.replies", "q-7", True)
+    assert (found.topic, found.correlation_id) == ("shop.replies", "q-7")
 
 
 def test_headers_win_over_the_body():
@@ -106,9 +106,7 @@ def test_headers_win_over_the_body():
 
 
 def test_an_empty_topic_is_none():
-    found = address([("kafka_replyTopic", b"")], reply_topic="")
-
-    assert (found.topic, found.explicit) == ("replies", False)
+    assert address([("kafka_replyTopic", b"")], reply_topic="").topic == "replies"
 
 
 def test_the_trace_goes_on():

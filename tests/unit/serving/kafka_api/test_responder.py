@@ -366,14 +366,32 @@ def test_springs_error_has_no_nestjs_headers(responder):
 
 
 @pytest.mark.parametrize("body", [{"profile_id": "ada", "k": 0}, {"k": "ten"}, b"\xff", None, b"x" * 300_000])
-def test_what_can_not_be_read_and_names_no_reply_topic_is_a_dead_letter(responder, body):
+def test_the_error_goes_to_the_default_topic_where_no_other_is_named(responder, body):
+    bad, good = responder.respond([request(k=1), request(body)])
+
+    assert (bad.topic, bad.partition, bad.key) == (good.topic, good.partition, good.key) == ("replies", -1, b"ada")
+    assert dict(bad.headers)["error"].decode() == read(bad)["error"]["code"]
+    assert read(bad)["error"]["message"].isprintable()
+
+
+def test_the_error_of_broken_json_goes_where_the_body_says_and_carries_its_correlation(responder):
+    (reply,) = responder.respond([request(b'{"profile_id":"ada","correlation_id":"q-1","reply_topic":"replies","k":}')])
+    body = read(reply)
+
+    assert (body["error"]["code"], body["profile_id"], body["correlation_id"]) == ("not_json", "ada", "q-1")
+
+
+@pytest.mark.parametrize("body", [{"profile_id": "ada", "k": 0}, b"{no json", None])
+@pytest.mark.parametrize("partitions", [0, 6])
+def test_a_bad_request_is_a_dead_letter_only_where_there_is_no_topic_for_its_answer(responder, body, partitions):
+    allowed = partitions == 0  # the default topic is not there, or the setting reply_topics leaves it out
+    responder.addresses = ReplyTopics("replies", lambda _: allowed, lambda _: partitions)
     record = request(body)
 
     (letter,) = responder.respond([record])
 
     assert isinstance(letter, DeadLetter)
-    assert letter.record is record
-    assert letter.message.isprintable()
+    assert (letter.record, letter.reason) == (record, "reply_topic")
 
 
 @pytest.mark.parametrize("topic", [b"purchases", b"\xff", b"recommendation-models"])
@@ -386,7 +404,8 @@ def test_a_reply_topic_that_is_not_allowed_is_a_dead_letter(responder, topic):
 def test_one_bad_request_does_not_cost_the_others_their_answers(responder):
     outgoing = responder.respond([request(k=1), request(b"{"), request(k=0), request(k=2)])
 
-    assert sorted(type(out).__name__ for out in outgoing) == ["DeadLetter", "DeadLetter", "Reply", "Reply"]
+    assert sorted(type(out).__name__ for out in outgoing) == ["Reply"] * 4
+    assert ["error" in read(out) for out in outgoing] == [True, True, False, False]
 
 
 # -- whose customer it is

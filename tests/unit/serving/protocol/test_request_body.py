@@ -239,6 +239,27 @@ def test_of_what_can_not_be_read_nothing_is_salvaged(value):
     assert salvaged(value) == salvaged(b"{}")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"profile_id": "ada", "k": , "reply_topic": "r", "correlation_id": "7", "deadline_ms": 5}',
+        b'{"profile_id":"ada","reply_topic" : "r","correlation_id":"7","deadline_ms":5, "x": "\xff"}',
+        b'{"reply_topic":"r","correlation_id":"\\u0037","deadline_ms":5,"profile_id":"ada","k":5',
+        b'{"profile_id":"ada","reply_topic":"r","correlation_id":"7","deadline_ms":5,"x":"'
+        + b"x" * MAX_REQUEST_BYTES
+        + b'"}',
+    ],
+)
+def test_what_leads_back_to_the_sender_is_salvaged_from_broken_json_and_from_too_much_of_it(value):
+    body = salvaged(value)
+
+    assert (body.profile_id, body.reply_topic, body.correlation_id, body.deadline_ms) == ("ada", "r", "7", 5)
+
+
+def test_a_field_that_is_cut_off_or_no_text_is_not_salvaged():
+    assert salvaged(b'{"profile_id": "ad\xffa", "correlation_id": "q", "reply_topic": "rep') == Body(correlation_id="q")
+
+
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_give_a_request_or_say_what_is_wrong(value):
     salvaged(value)

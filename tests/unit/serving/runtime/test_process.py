@@ -62,7 +62,7 @@ def test_what_nohup_ignores_stays_ignored():
 HOLDER = """
 import sys
 from pathlib import Path
-from serving.live_models.memory import exclusive
+from serving.runtime.data_folder import exclusive
 with exclusive(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
