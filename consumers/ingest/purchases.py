@@ -16,10 +16,10 @@ from confluent_kafka import murmur2
 from consumers.decoding.fields import InvalidRecord
 from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
-from consumers.kafka.missing_records import MissingRecords
+from consumers.ingest.missing_records import MissingRecords
+from consumers.ingest.odd_events import OddEvents
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
-from consumers.observability.odd_events import OddEvents
 from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.plan import Applied
 from model.store.writer import Store

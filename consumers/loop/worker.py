@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
+from consumers.ingest.missing_records import MissingRecords
 from consumers.ingest.purchases import Ingest, Judge
 from consumers.kafka.clients import BrokerUnavailable
-from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.records import ReadError, Record, sorted_out
 from consumers.loop.answering import Answering, Responder
 from consumers.loop.deadline_clock import DeadlineClock
@@ -88,48 +88,44 @@ class Worker:
         """Put the parts together: what is read, ingest, and answering where there is a responder."""
         self._ahead = ReadAhead(self.consumer, self.partitions)
         self._ingest = Ingest(
-            self.store,
-            self.decoder,
-            self.dead_letters,
-            self.partition_count,
-            self.metrics,
-            self._applied,
-            self.judge,
+            store=self.store,
+            decoder=self.decoder,
+            dead_letters=self.dead_letters,
+            partition_count=self.partition_count,
+            metrics=self.metrics,
+            on_applied=self.on_applied,
+            judge=self.judge,
             missing=self.missing,
         )
         self.answering = None
         if self.responder is not None:
             self.answering = Answering(
-                self.responder,
-                self.producer,
-                self.dead_letters,
-                self.metrics,
-                self.partitions.may_answer,
-                self.request_batch,
-                self.lateness,
-                self.clock,
+                responder=self.responder,
+                producer=self.producer,
+                dead_letters=self.dead_letters,
+                metrics=self.metrics,
+                answerable=self.partitions.may_answer,
+                batch=self.request_batch,
+                lateness=self.lateness,
+                clock=self.clock,
             )
-
-    def _applied(self, applied: Applied) -> None:
-        self.on_applied(applied)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Work until `stopping`, then finish what is in hand and leave the group."""
-        topics = [self.partitions.purchases] + ([self.partitions.requests] if self.partitions.requests else [])
-        self.partitions.before_revoke = self._before_revoke
-        self.partitions.after_drop = self._forget
-        self.consumer.subscribe(
-            topics,
-            on_assign=self.partitions.on_assign,
-            on_revoke=self.partitions.on_revoke,
-            on_lost=self.partitions.on_lost,
-        )
+        self.subscribe()
         self._next_topic_check = time.monotonic() + _TOPIC_CHECK_S
         try:
             while not stopping():
                 self.step()
         finally:
             self._leave()
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        topics = [self.partitions.purchases] + ([self.partitions.requests] if self.partitions.requests else [])
+        self.consumer.subscribe(
+            topics, on_assign=self.partitions.on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     def step(self) -> None:
         """One turn: read what is there, store, answer, and let the others have their turn."""
@@ -253,7 +249,18 @@ class Worker:
             if high >= 0 and stored >= 0:
                 self.metrics.lag_records(part.topic, part.partition).set(max(high - stored, 0))
 
-    def _before_revoke(self) -> None:
+    # -- partitions that go away
+
+    def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        self._deliver_and_commit()
+        self.partitions.on_revoke(consumer, parts)
+        self._forget(parts)
+
+    def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        self.partitions.on_lost(consumer, parts)
+        self._forget(parts)
+
+    def _deliver_and_commit(self) -> None:
         """What was done is delivered and committed while the partitions are still ours."""
         self._flush()
         try:  # else the commit would wait as long as a session lasts

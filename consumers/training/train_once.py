@@ -13,7 +13,8 @@ import numpy as np
 from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.from_settings import clients_of
+from consumers.kafka.clients import BrokerUnavailable
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.releases.decisions import lineage, why_full
@@ -23,8 +24,6 @@ from model.snapshots.metadata import About, SnapshotRefused, file_names, read_ab
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import Draft, write_snapshot
 from model.store.reader import make_durable, read_contents
-
-DATABASE = "alsobought.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def is_put_off(settings: Settings, about: About) -> bool:
 
 def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:
     """The announcer for these settings."""
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+    clients = clients_of(settings)
     return Announcer(
         settings.models_folder,
         settings.models_topic,
@@ -136,8 +135,8 @@ def _learnt(
     from model.training.learning import newest_ancestor  # noqa: PLC0415
 
     models = settings.models_folder
-    contents = read_contents(settings.data_dir / DATABASE)
-    make_durable(settings.data_dir / DATABASE)
+    contents = read_contents(settings.database)
+    make_durable(settings.database)
     reason = why_full(before.announced, before.abouts)
     if reason is None and before.abouts and is_put_off(settings, before.abouts[0]):
         reason = "how to rank is not calibrated yet"

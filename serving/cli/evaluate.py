@@ -201,10 +201,9 @@ class _Evaluation:
 
 def _titles(settings: Settings) -> dict[str, str]:
     """Titles by product key, out of the database."""
-    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - see above
     from model.store.reader import read_contents  # noqa: PLC0415 - see above
 
-    products = read_contents(settings.data_dir / DATABASE).products
+    products = read_contents(settings.database).products
     return {product.key: product.title for product in products if product.title}
 
 

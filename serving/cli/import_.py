@@ -20,8 +20,9 @@ from consumers.file_import.product_files import CatalogRecord, ProductColumns, P
 from consumers.file_import.purchase_files import Contents, Event, PurchaseFile, open_purchases
 from consumers.file_import.rejected_rows import LeftOut
 from consumers.file_import.sender import ImportSummary, import_products, import_purchases
+from consumers.from_settings import clients_of, topic_names
 from consumers.kafka.clients import KafkaClients
-from consumers.kafka.topics import TopicNames, Topics
+from consumers.kafka.topics import Topics
 from serving.cli.file_options import COLUMNS, columns_of, file_options, names_of, reading_of
 from serving.cli.options import command, settings_options
 from serving.reports.progress import ProgressDisplay, say
@@ -146,7 +147,7 @@ class _Import:
             self._show_first(file)
             return
         settings = self._settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+        clients = clients_of(settings)
         topic = settings.purchases_topic if what == "purchases" else settings.catalog_topic
         _make_sure_of(topic, clients, settings)
         if isinstance(file, PurchaseFile):
@@ -205,15 +206,7 @@ class _Import:
 
 def _make_sure_of(topic: str, clients: KafkaClients, settings: Settings) -> None:
     """Create the topics if this one is missing and we may, as the service would."""
-    names = TopicNames(
-        purchases=settings.purchases_topic,
-        catalog=settings.catalog_topic,
-        requests=settings.requests_topic,
-        replies=settings.replies_topic,
-        models=settings.models_topic,
-        dead_letters=settings.dead_letters_topic,
-    )
-    topics = Topics(clients, names)
+    topics = Topics(clients, topic_names(settings))
     if topic not in topics.partition_counts():
         topics.ensure(
             create=settings.create_topics,

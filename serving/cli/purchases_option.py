@@ -65,11 +65,9 @@ def _from_files(
 
 
 def _from_database(settings: Settings) -> tuple["Histories", list[str]]:
-    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - gensim takes a while to load
-    from model.store.reader import read_contents  # noqa: PLC0415
+    from model.store.reader import read_contents  # noqa: PLC0415 - NumPy takes a while to load
 
-    database = settings.data_dir / DATABASE
-    contents = read_contents(database)
+    contents = read_contents(settings.database)
     if not len(contents.histories.products):
-        raise NothingToJudge(f"{database} holds no purchases yet; name a FILE instead")
+        raise NothingToJudge(f"{settings.database} holds no purchases yet; name a FILE instead")
     return contents.histories, [product.key for product in contents.products]

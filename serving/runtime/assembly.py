@@ -13,21 +13,19 @@ import structlog
 from confluent_kafka import KafkaException, murmur2
 
 from config.settings import Settings, matches_topic
-from consumers.decoding.event_times import start_of_year_s
-from consumers.decoding.event_types import PurchaseTypes
-from consumers.decoding.purchases import PurchaseDecoder
+from consumers.from_settings import decoder_of, group_properties
 from consumers.ingest.dead_letters import DeadLetters
+from consumers.ingest.missing_records import MissingRecords
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
-from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.retention import TopicPolicies
-from consumers.kafka.topics import TopicNames, Topics
+from consumers.kafka.topics import Topics
 from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.global_topics import Broadcasts
 from consumers.loop.joining import Joining, session_s
 from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
-from consumers.loop.worker import Worker
+from consumers.loop.worker import Listener, Worker
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
@@ -104,8 +102,8 @@ class Parts:
     hearing: BrokerHearing
 
 
-def assemble(base: Base) -> Parts:
-    """Build the worker. Raises `BrokerUnavailable`."""
+def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
+    """Build the worker; `beside` takes its turns, too, after all others. Raises `BrokerUnavailable`."""
     producer = base.clients.producer()
     dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
     partitions = _partitions(base)
@@ -135,6 +133,7 @@ def assemble(base: Base) -> Parts:
             broadcasts,
             models,
             *([recommender] if base.serves else []),
+            *beside,
         ],
         on_applied=lambda applied: _sold(base, applied),
         check_topics=lambda: _check_topics(base),
@@ -254,37 +253,3 @@ def _sold(base: Base, applied: Applied) -> None:
     if len(applied.products):
         base.demand.add(applied.products, applied.times)
     base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
-
-
-def topic_names(settings: Settings) -> TopicNames:
-    """The topic names in force."""
-    return TopicNames(
-        purchases=settings.purchases_topic,
-        catalog=settings.catalog_topic,
-        requests=settings.requests_topic,
-        replies=settings.replies_topic,
-        models=settings.models_topic,
-        dead_letters=settings.dead_letters_topic,
-    )
-
-
-def decoder_of(settings: Settings) -> PurchaseDecoder:
-    """The decoder of purchases in force."""
-    key = settings.phone_hash_key
-    return PurchaseDecoder(
-        phone_hash_key=None if key is None else key.get_secret_value().encode(),
-        max_future_s=settings.max_future_s,
-        earliest_s=start_of_year_s(settings.earliest_purchase_year),
-        types=PurchaseTypes(settings.purchase_types),
-    )
-
-
-def group_properties(settings: Settings) -> dict[str, str]:
-    """How the group shares partitions: purchases and requests of one number always to the same worker."""
-    if settings.group_protocol == "consumer":
-        own = {"group_protocol": "consumer", "group_remote_assignor": "range"}
-    else:
-        own = {"partition_assignment_strategy": "range"}
-    if settings.group_instance_id is not None:
-        own["group_instance_id"] = settings.group_instance_id
-    return own

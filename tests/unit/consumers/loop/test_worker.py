@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 from consumers.ingest.dead_letters import origin_of
 from consumers.kafka.clients import BrokerUnavailable
@@ -262,13 +262,32 @@ class Nowhere:
 def test_lag_is_told_for_owned_partitions_and_forgotten_with_them(world):
     world.buy("tea")
     world.begin()
-    world.worker.partitions.after_drop = world.worker._forget
     world.step_until(lambda: world.metric("lag_records", topic="purchases", partition="0") == 0)
 
-    world.partitions.on_lost(world.consumer, world.consumer.assignment())
+    world.worker._on_lost(world.consumer, world.consumer.assignment())
 
     assert world.metric("lag_records", topic="purchases", partition="0") is None
     assert world.metric("rebalances_total", kind="lost") == 1
+
+
+def test_what_is_given_back_is_committed_first_and_what_was_lost_is_not(world):
+    world.buy("tea")
+    world.begin()
+    world.step_until(lambda: world.bought() == ["tea"])
+    held = world.consumer.assignment()
+
+    world.worker._on_lost(world.consumer, [part for part in held if part.partition == 1])
+    lost = committed(world, 0)
+    world.worker._on_revoke(world.consumer, [part for part in held if part.partition == 0])
+
+    assert (lost, committed(world, 0)) == (OFFSET_INVALID, 1)
+    assert world.partitions.owned == set()
+
+
+def committed(world, partition):
+    """The offset of purchases that the group has committed."""
+    (part,) = world.consumer.committed([TopicPartition(world.topic("purchases"), partition)], timeout=5)
+    return part.offset
 
 
 def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
@@ -292,7 +311,6 @@ def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):
 
 def test_a_worker_whose_broker_is_gone_leaves_within_seconds(own_broker, tmp_path):
     world = World(own_broker, tmp_path / "alsobought.db")
-    world.worker.partitions.before_revoke = world.worker._before_revoke
     world.buy("tea")
     world.begin()
     world.step_until(lambda: world.bought() == ["tea"])
