@@ -117,7 +117,7 @@ def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metric
         return
     dead_letters.deliver(letters)
     for letter in letters:
-        metrics.dead_letters(letter.record.topic, letter.reason).inc()
+        metrics.records.dead_letters(letter.record.topic, letter.reason).inc()
 
 
 def origin_of(record: Record) -> tuple[str, int, int]:

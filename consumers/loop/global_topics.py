@@ -100,7 +100,7 @@ class Broadcasts:
         except UnreadableAnnouncement as error:
             problem = str(error)
         if problem:
-            self.metrics.model_refused("unreadable_announcement").inc()
+            self.metrics.model.refused("unreadable_announcement").inc()
             log.error("announcement_unreadable", topic=self.models, offset=record.offset, message=problem)
         self._reached(record.partition, record.offset + 1)
 

@@ -79,7 +79,7 @@ class Partitions:
         assign(parts)
         self.owned |= {(part.topic, part.partition) for part in parts}
         self.assigned = True
-        self.metrics.rebalances("assigned").inc()
+        self.metrics.partitions.rebalances("assigned").inc()
         self._pause_or_resume(consumer)
         if self.missing is not None:
             self.missing.measure()
@@ -88,14 +88,14 @@ class Partitions:
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """Give partitions back; whoever has a last commit to make has made it."""
         self._drop(parts)
-        self.metrics.rebalances("revoked").inc()
+        self.metrics.partitions.rebalances("revoked").inc()
         if self.incremental and parts:
             consumer.incremental_unassign(parts)
 
     def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """The partitions are already another's: nothing is committed."""
         self._drop(parts)
-        self.metrics.rebalances("lost").inc()
+        self.metrics.partitions.rebalances("lost").inc()
         log.warning("partitions_lost", partitions=sorted({part.partition for part in parts}))
         if self.incremental and parts:
             consumer.incremental_unassign(parts)
@@ -217,7 +217,7 @@ class Partitions:
             start = self.store.open_log(*source, restart=True).next
             self._restarted = True
         if start < low:
-            self.metrics.history_lost_records.inc(low - start)
+            self.metrics.records.history_lost_records.inc(low - start)
             log.error(
                 "purchases_lost_on_the_broker",
                 **where,

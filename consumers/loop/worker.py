@@ -145,7 +145,7 @@ class Worker:
         self.producer.poll(0)
         for listener in self.listeners:
             listener.turn()
-        self.metrics.heartbeat.beat()
+        self.metrics.partitions.heartbeat.beat()
         self._chores()
 
     def _read(self) -> list[Message]:
@@ -183,7 +183,7 @@ class Worker:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
             self.partitions.place_again(self.consumer, [TopicPartition(error.topic, error.partition)])
         elif error.is_too_slow:
-            self.metrics.loop_too_slow.inc()
+            self.metrics.partitions.loop_too_slow.inc()
             log.error("loop_too_slow", error=error.text, action=_TOO_SLOW)
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
@@ -230,12 +230,12 @@ class Worker:
         try:
             self.consumer.commit(offsets=offsets, asynchronous=asynchronous)  # type: ignore[call-overload]  # either
         except KafkaException as error:
-            self.metrics.commit_failures.inc()
+            self.metrics.records.commit_failures.inc()
             log.debug("commit_failed", error=str(error))
 
     def _measure(self) -> None:
-        self.metrics.partitions_owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
-        self.metrics.partitions_restoring.set(len(self.partitions.restoring))
+        self.metrics.partitions.owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
+        self.metrics.partitions.restoring.set(len(self.partitions.restoring))
         parts = [TopicPartition(topic, partition) for topic, partition in self.partitions.owned]
         waiting = self._ahead.partitions_waiting()
         unanswered = self.answering.waiting.next_offsets() if self.answering is not None else {}
@@ -247,7 +247,7 @@ class Worker:
                 # the position may be past transaction markers that nobody gets to see
                 stored = next_offset if (part.topic, part.partition) in waiting else max(next_offset, stored)
             if high >= 0 and stored >= 0:
-                self.metrics.lag_records(part.topic, part.partition).set(max(high - stored, 0))
+                self.metrics.partitions.lag(part.topic, part.partition).set(max(high - stored, 0))
 
     # -- partitions that go away
 
@@ -275,7 +275,7 @@ class Worker:
         for part in parts:
             if self.answering is not None:
                 self.answering.forget(part.topic, part.partition)
-            self.metrics.lag_records.forget(part.topic, part.partition)
+            self.metrics.partitions.lag.forget(part.topic, part.partition)
 
     def _flush(self) -> int:
         """Wait for replies on their way; once leaving, all waits together take no longer than one."""

@@ -23,25 +23,25 @@ class TrainingReports:
     def heard(self, event: str, about: dict[str, Any]) -> None:
         """Take up one event."""
         if event == "progress":
-            self._metrics.training_progress.set(about["done"])
+            self._metrics.trainings.progress.set(about["done"])
             self._log.heard(about["what"], about["done"], about.get("brand"))
         elif event == "refused":
             log.error("model_damaged", **about)
         elif event == "unannounced":
             log.warning("model_not_announced", **about, action="trying again")
         else:
-            self._metrics.trainings(event).inc()
+            self._metrics.trainings.ended(event).inc()
             self._report(event, about)
 
     def broken_off(self) -> None:
         """The trainer died, and what it was learning with it."""
-        self._metrics.trainer_restarts.inc()
-        self._metrics.training_progress.set(0)
+        self._metrics.trainings.restarts.inc()
+        self._metrics.trainings.progress.set(0)
         self._log.heard("", 0.0)
 
     def _report(self, event: str, about: dict[str, Any]) -> None:
         if event == "trained":
-            self._metrics.training_seconds(about["kind"]).observe(about["seconds"])
+            self._metrics.trainings.seconds(about["kind"]).observe(about["seconds"])
             self._count_verdict(about)
             log.info("model_trained", **about)
             if about["verdict"] == "refused":
@@ -52,12 +52,12 @@ class TrainingReports:
             log.error("training_failed", **about)
 
     def _count_verdict(self, about: dict[str, Any]) -> None:
-        self._metrics.gate_verdicts(about["outcome"]).inc()
+        self._metrics.trainings.gate_verdicts(about["outcome"]).inc()
         if about.get("brand"):
             return
         for contender in ("candidate", "serving", "popular"):
             ndcg = about[f"{contender}_ndcg"]
             if ndcg is not None:
-                self._metrics.gate_ndcg(contender).set(ndcg)
+                self._metrics.trainings.gate_ndcg(contender).set(ndcg)
             elif about["verdict"] != "unjudged":
-                self._metrics.gate_ndcg.forget(contender)
+                self._metrics.trainings.gate_ndcg.forget(contender)

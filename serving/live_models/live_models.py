@@ -257,7 +257,7 @@ class LiveModels:
         if self.refused.get(version) == str(refused):
             return  # tried again, and the same still: it was said
         self.refused[version] = str(refused)
-        self.metrics.model_refused(refused.reason).inc()
+        self.metrics.model.refused(refused.reason).inc()
         log.error(
             "model_refused",
             version=version,
@@ -277,16 +277,20 @@ class LiveModels:
     def _measure_brands(self) -> None:
         """Those brands that have a label of their own; what is said of several together would mean nothing."""
         metrics, own = self.metrics, {brand: model for brand, model in self.live.items() if brand}
-        metrics.brand_models.set(len(own))
+        metrics.model.brands.set(len(own))
         labelled = {metrics.brand_label(brand): model for brand, model in own.items()}
         labelled.pop(OTHER, None)
         for label in self._measured - labelled.keys():
-            for gauge in (metrics.brand_model_version, metrics.brand_model_made, metrics.brand_model_products):
+            for gauge in (
+                metrics.model.brand_version,
+                metrics.model.brand_made,
+                metrics.model.brand_products,
+            ):
                 gauge.forget(label)
         for label, model in labelled.items():
-            metrics.brand_model_version(label).set(version_number(model.version))
-            metrics.brand_model_made(label).set(model.snapshot.metadata.created_at_s)
-            metrics.brand_model_products(label).set(len(model.numbers))
+            metrics.model.brand_version(label).set(version_number(model.version))
+            metrics.model.brand_made(label).set(model.snapshot.metadata.created_at_s)
+            metrics.model.brand_products(label).set(len(model.numbers))
         self._measured = set(labelled)
 
     def _measure(self) -> None:
@@ -294,14 +298,14 @@ class LiveModels:
         self._measure_brands()
         model = self.live.get("") or next(iter(self.live.values()), None)
         if model is None:
-            self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)
+            self.metrics.model.serve("none", number=0, made_at_s=math.nan, products=0)
             return
         made_at_s = model.snapshot.metadata.created_at_s
         number, products = version_number(model.version), len(model.numbers)
-        self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
-        self.metrics.index_recall("customers").set(model.snapshot.index.form.recall)
-        self.metrics.index_recall("products").set(model.similar.form.recall)
-        self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
+        self.metrics.model.serve(model.version, number=number, made_at_s=made_at_s, products=products)
+        self.metrics.model.index_recall("customers").set(model.snapshot.index.form.recall)
+        self.metrics.model.index_recall("products").set(model.similar.form.recall)
+        self.metrics.answers.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
 
 
 def _let_go(before: list[LiveModel]) -> None:

@@ -108,13 +108,15 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
     partitions = _partitions(base)
     models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
-    recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
+    recommender = Recommender(
+        base.store, base.demand, models, lambda stage: base.metrics.answers.stage_seconds(stage).time()
+    )
     clock = DeadlineClock()
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
     worker = Worker(
         consumer=base.clients.consumer(
             base.group,
-            on_commit_failed=base.metrics.commit_failures.inc,
+            on_commit_failed=base.metrics.records.commit_failures.inc,
             on_statistics=(INTERVAL_MS, base.hearing.on_statistics),
             **group_properties(base.settings),
             enable_partition_eof="true",

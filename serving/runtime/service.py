@@ -81,7 +81,7 @@ class Service:
         """Serve metrics and health from now on; the address is left in run.json."""
         settings = self.settings
         probes = Probes(
-            self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions, warnings=self.warnings
+            self.metrics.partitions.heartbeat.age_s, self.not_ready_because, self.model_versions, warnings=self.warnings
         )
         token = settings.http_token
         access = Access(None if token is None else token.get_secret_value(), settings.http_open)
@@ -162,7 +162,7 @@ class Service:
             topics,
             settings.bootstrap_servers,
             settings.history_at_risk,
-            on_looked_at=lambda topic, loses: self.metrics.topic_loses_records(topic).set(loses),
+            on_looked_at=lambda topic, loses: self.metrics.records.topic_loses_records(topic).set(loses),
         )
         policies.check_at_start()
         self.waiting_for = "the store"
@@ -197,7 +197,7 @@ class Service:
         """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable` after `wait_s`."""
         give_up, say_at = time.monotonic() + wait_s, 0.0
         while not stopping():
-            self.metrics.heartbeat.beat()
+            self.metrics.partitions.heartbeat.beat()
             try:
                 return topics.cluster_id(_BROKER_TRY_S)
             except BrokerUnavailable as error:
@@ -210,7 +210,7 @@ class Service:
 
     def _hearing(self) -> BrokerHearing:
         hearing = BrokerHearing(self.settings.kafka_silence_s)
-        self.metrics.kafka_silence.set_function(hearing.silence_s)
+        self.metrics.partitions.kafka_silence.set_function(hearing.silence_s)
         return hearing
 
     def _trainer(self, stack: ExitStack) -> TrainerProcess:
