@@ -65,14 +65,14 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
         headers = _headers(message)
         records.append(
             Record(
-                message.topic() or "",
-                _number(message.partition()),
-                _number(message.offset()),
-                message.key(),
-                message.value(),
-                headers or (),
-                message.timestamp()[1],
-                headers is None,
+                topic=message.topic() or "",
+                partition=_number(message.partition()),
+                offset=_number(message.offset()),
+                key=message.key(),
+                value=message.value(),
+                headers=headers or (),
+                timestamp_ms=message.timestamp()[1],
+                headers_unreadable=headers is None,
             )
         )
     return records, errors

@@ -66,7 +66,9 @@ def rebuild(
         store = store_of(settings, path)
         try:
             policies.check_at_start()
-            work = _Rebuild(store, reader, settings.ingest_batch_records, progress, policies)
+            work = _Rebuild(
+                store=store, reader=reader, at_once=settings.ingest_batch_records, progress=progress, policies=policies
+            )
             source = (cluster, names.purchases, topics.topic_id(names.purchases))
             work.read_purchases(source, reader.extents(names.purchases, "purchases_topic"), decoder)
             work.read_catalogue(cluster, names.catalog, reader.extents(names.catalog, "catalog_topic"))
@@ -93,12 +95,12 @@ class _Rebuild:
     def read_purchases(self, source: tuple[str, str, str], parts: Sequence[Extent], decoder: PurchaseDecoder) -> None:
         """Every partition, one after the other."""
         ingest = Ingest(
-            self._store,
-            decoder,
-            self._letters,
-            len(parts),
-            self._metrics,
-            lambda _applied: None,
+            store=self._store,
+            decoder=decoder,
+            dead_letters=self._letters,
+            partition_count=len(parts),
+            metrics=self._metrics,
+            on_applied=lambda _applied: None,
             missing=self._missing,
         )
         for part in parts:
@@ -113,7 +115,9 @@ class _Rebuild:
 
     def read_catalogue(self, cluster: str, topic: str, parts: Sequence[Extent]) -> None:
         """Everything that the catalogue says now."""
-        catalogue = Catalogue(self._store, self._letters, self._metrics, cluster, topic)
+        catalogue = Catalogue(
+            store=self._store, dead_letters=self._letters, metrics=self._metrics, cluster_id=cluster, topic=topic
+        )
         for records in self._batches(topic, parts, "catalogue"):
             catalogue.take(records)
         self.rebuilt.unreadable = self._letters.count

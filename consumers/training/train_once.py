@@ -101,11 +101,11 @@ def announcer_of(settings: Settings, producer: Producer | None = None) -> Announ
     """The announcer for these settings."""
     clients = clients_of(settings)
     return Announcer(
-        settings.models_folder,
-        settings.models_topic,
-        settings.keep_versions,
-        clients,
-        producer or clients.producer(compression_type="none"),
+        models=settings.models_folder,
+        topic=settings.models_topic,
+        keep_versions=settings.keep_versions,
+        clients=clients,
+        producer=producer or clients.producer(compression_type="none"),
     )
 
 

@@ -158,7 +158,14 @@ def _step(learner: _Learner, split: Split, keys: Sequence[str], number: int, now
     model = replace(model, evidence=replace(model.evidence, votes=learner.votes))
     shown = model.recommend(split.truth.customers, _K)
     judged = judge(shown, split.truth, np.bincount(split.train.products, minlength=len(keys)))
-    return Step(learner.schedule, number, judged, seconds, len(learner.model.keys), kind)
+    return Step(
+        schedule=learner.schedule,
+        slice=number,
+        judged=judged,
+        seconds=seconds,
+        vocabulary=len(learner.model.keys),
+        kind=kind,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +191,11 @@ def _summary(name: str, steps: Sequence[Step]) -> Summary:
     later = [step for step in steps if step.slice > 1]
     judged = [step.judged for step in steps if len(step.judged.ndcg)]
     return Summary(
-        name,
-        float(np.mean([one.mean("ndcg") for one in judged])),
-        float(np.mean([one.mean("hit_rate") for one in judged])),
-        float(np.mean([one.coverage for one in judged])),
-        sum(step.seconds for step in later),
-        steps[-1].vocabulary,
-        sum(step.kind == "full" for step in later),
+        schedule=name,
+        ndcg=float(np.mean([one.mean("ndcg") for one in judged])),
+        hit_rate=float(np.mean([one.mean("hit_rate") for one in judged])),
+        coverage=float(np.mean([one.coverage for one in judged])),
+        seconds=sum(step.seconds for step in later),
+        vocabulary=steps[-1].vocabulary,
+        full_trainings=sum(step.kind == "full" for step in later),
     )

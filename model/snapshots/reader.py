@@ -116,7 +116,7 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
         raise SnapshotRefused("unreadable", f"{folder}: {error}") from error
     if metadata.version != version:
         raise SnapshotRefused("bad_metadata", f"{folder}: its metadata are those of {metadata.version[:80]!r}")
-    snapshot = Snapshot(folder, metadata, vectors, index, similar, votes)
+    snapshot = Snapshot(folder=folder, metadata=metadata, vectors=vectors, index=index, similar=similar, votes=votes)
     _check_shapes(snapshot, products)
     _check_answers(snapshot)
     return snapshot

@@ -150,7 +150,13 @@ class Store:
         if Forget in {type(record.change) for record in records}:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
         self._find_customers(records)
-        known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
+        known = Known(
+            logs=self._logs,
+            customers=self._customers,
+            last_customer=self._last_customer,
+            products=self._numbers,
+            recent=self._recent,
+        )
         plan = Plan(known, records)
         with self._transaction() as db:
             self._write(db, plan)

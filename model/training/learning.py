@@ -108,13 +108,13 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
         customers_erased=about.customers_erased,
     )
     return Ancestor(
-        about.version,
-        parent,
-        partial(item2vec.load, folder / names["model"]),
-        partial(ProductVotes.read, folder / names["votes"]),
-        about.ranking,
-        np.load(folder / names["learnt"], allow_pickle=False),
-        about.offsets,
+        version=about.version,
+        parent=parent,
+        load=partial(item2vec.load, folder / names["model"]),
+        votes=partial(ProductVotes.read, folder / names["votes"]),
+        ranking=about.ranking,
+        learnt=np.load(folder / names["learnt"], allow_pickle=False),
+        offsets=about.offsets,
     )
 
 

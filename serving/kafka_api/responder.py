@@ -126,7 +126,13 @@ class KafkaResponder:
             return DeadLetter(record, "reply_topic", str(error))
         if failure is None:
             try:
-                return _Open(record, address, self.rules.check(body, headers), deadline_ms, body.unknown)
+                return _Open(
+                    record=record,
+                    address=address,
+                    request=self.rules.check(body, headers),
+                    deadline_ms=deadline_ms,
+                    ignored=body.unknown,
+                )
             except InvalidRecord as error:
                 failure = error
         return self._error(record, address, body.profile_id, failure)
@@ -172,7 +178,13 @@ class KafkaResponder:
             shown += [item.number for item in answer.items]
             watermark = Watermark(partition, self.ownership.next_offset(partition) - 1)
             body = self._body(case, answer, said_at, ids[at * _ID_HEX : (at + 1) * _ID_HEX], watermark)
-            yield Reply(address.topic, address.partition, record.key, encoded(body), address.headers)
+            yield Reply(
+                topic=address.topic,
+                partition=address.partition,
+                key=record.key,
+                value=encoded(body),
+                headers=address.headers,
+            )
         self.metrics.answers.recommended.note(np.array(shown, np.uint32), answers=given)
 
     def _partition_of(self, case: _Open, *, known: bool) -> int | None:
@@ -219,7 +231,9 @@ class KafkaResponder:
         headers = [*address.headers, (self.error_header, failure.reason.encode())]
         if address.nest:
             headers.append((NEST_ERROR, encoded(error)))
-        return Reply(address.topic, address.partition, record.key, encoded(body), headers)
+        return Reply(
+            topic=address.topic, partition=address.partition, key=record.key, value=encoded(body), headers=headers
+        )
 
 
 def _unless_none(correlation_id: str | int | None) -> str | int | msgspec.UnsetType:

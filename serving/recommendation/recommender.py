@@ -90,13 +90,13 @@ class Recommender:
             unwanted.append(np.array(named, np.int64))
         only = None if request.only is None else np.array(self._numbers(request, request.only), np.int64)
         return Case(
-            request,
-            Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
-            bought,
-            basket,
-            self._page(request, basket, histories, i),
-            np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
-            only,
+            request=request,
+            answer=Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
+            bought=bought,
+            basket=basket,
+            page=self._page(request, basket, histories, i),
+            excluded=np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
+            only=only,
         )
 
     @staticmethod

@@ -107,7 +107,13 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     producer = base.clients.producer()
     dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
     partitions = _partitions(base)
-    models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
+    models = LiveModels(
+        models=base.settings.models_folder,
+        store=base.store,
+        demand=base.demand,
+        metrics=base.metrics,
+        buyers=base.buyers,
+    )
     recommender = Recommender(
         base.store, base.demand, models, lambda stage: base.metrics.answers.stage_seconds(stage).time()
     )
@@ -146,7 +152,15 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         ingest_batch=base.settings.ingest_batch_records,
         request_batch=base.settings.request_batch_records,
     )
-    return Parts(partitions, broadcasts, models, worker, base.policies, base.missing, base.hearing)
+    return Parts(
+        partitions=partitions,
+        broadcasts=broadcasts,
+        models=models,
+        worker=worker,
+        policies=base.policies,
+        missing=base.missing,
+        hearing=base.hearing,
+    )
 
 
 def _partitions(base: Base) -> Partitions:
