@@ -37,6 +37,13 @@ class RecordMetrics:
                 "dead_letters_total", "Records sent to the dead-letter topic, by reason.", "topic", "reason"
             )
         )
+        self.commit_failures = families.counter(
+            "commit_failures_total",
+            "Commits of offsets to Kafka that failed; they only feed lag tools, so nothing is lost.",
+        )
+        self._declare_losses(families)
+
+    def _declare_losses(self, families: Families) -> None:
         self.history_lost_records = families.counter(
             "history_lost_records_total",
             "Records that Kafka had deleted or compacted away before they were read; anything but 0 is bad.",
@@ -54,10 +61,6 @@ class RecordMetrics:
             families.gauge(
                 "topic_loses_records", "1 for a topic whose policy deletes what must be kept; see the log.", "topic"
             )
-        )
-        self.commit_failures = families.counter(
-            "commit_failures_total",
-            "Commits of offsets to Kafka that failed; they only feed lag tools, so nothing is lost.",
         )
 
 

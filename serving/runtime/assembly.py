@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import structlog
-from confluent_kafka import KafkaException, murmur2
+from confluent_kafka import KafkaException, Producer, murmur2
 
 from config.settings import Settings, matches_topic
 from consumers.from_settings import decoder_of, group_properties
@@ -102,6 +102,18 @@ class Parts:
     hearing: BrokerHearing
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the worker is put together from, beside the base."""
+
+    producer: Producer
+    dead_letters: DeadLetters
+    partitions: Partitions
+    models: LiveModels
+    recommender: Recommender
+    listeners: Sequence[Listener]
+
+
 def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     """Build the worker; `beside` takes its turns, too, after all others. Raises `BrokerUnavailable`."""
     producer = base.clients.producer()
@@ -114,52 +126,57 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         metrics=base.metrics,
         buyers=base.buyers,
     )
-    recommender = Recommender(
-        base.store, base.demand, models, lambda stage: base.metrics.answers.stage_seconds(stage).time()
-    )
-    clock = DeadlineClock()
+    timed = base.metrics.answers.stage_seconds
+    recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
-    worker = Worker(
-        consumer=base.clients.consumer(
-            base.group,
-            on_commit_failed=base.metrics.records.commit_failures.inc,
-            on_statistics=(INTERVAL_MS, base.hearing.on_statistics),
-            **group_properties(base.settings),
-            enable_partition_eof="true",
-        ),
+    answering = [recommender] if base.serves else []
+    around = _Around(
         producer=producer,
-        store=base.store,
-        decoder=decoder_of(base.settings),
         dead_letters=dead_letters,
         partitions=partitions,
-        partition_count=base.partition_count,
-        metrics=base.metrics,
-        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
-        listeners=[
-            base.hearing,
-            _joining(base, partitions),
-            broadcasts,
-            models,
-            *([recommender] if base.serves else []),
-            *beside,
-        ],
-        on_applied=lambda applied: _sold(base, applied),
-        check_topics=lambda: _check_topics(base),
-        judge=_judge(base, partitions, models, recommender),
-        missing=base.missing,
-        lateness=Lateness(base.settings.late_answer_s),
-        clock=clock,
-        ingest_batch=base.settings.ingest_batch_records,
-        request_batch=base.settings.request_batch_records,
+        models=models,
+        recommender=recommender,
+        listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
     )
     return Parts(
         partitions=partitions,
         broadcasts=broadcasts,
         models=models,
-        worker=worker,
+        worker=_worker(base, around),
         policies=base.policies,
         missing=base.missing,
         hearing=base.hearing,
+    )
+
+
+def _worker(base: Base, around: _Around) -> Worker:
+    settings, clock = base.settings, DeadlineClock()
+    partitions, recommender = around.partitions, around.recommender
+    return Worker(
+        consumer=base.clients.consumer(
+            base.group,
+            on_commit_failed=base.metrics.records.commit_failures.inc,
+            on_statistics=(INTERVAL_MS, base.hearing.on_statistics),
+            **group_properties(settings),
+            enable_partition_eof="true",
+        ),
+        producer=around.producer,
+        store=base.store,
+        decoder=decoder_of(settings),
+        dead_letters=around.dead_letters,
+        partitions=partitions,
+        partition_count=base.partition_count,
+        metrics=base.metrics,
+        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
+        listeners=around.listeners,
+        on_applied=lambda applied: _sold(base, applied),
+        check_topics=lambda: _check_topics(base),
+        judge=_judge(base, partitions, around.models, recommender),
+        missing=base.missing,
+        lateness=Lateness(settings.late_answer_s),
+        clock=clock,
+        ingest_batch=settings.ingest_batch_records,
+        request_batch=settings.request_batch_records,
     )
 
 

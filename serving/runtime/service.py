@@ -158,12 +158,7 @@ class Service:
             replication_factor=settings.replication_factor,
         )
         self._warn_of_compression(topics)
-        policies = TopicPolicies(
-            topics,
-            settings.bootstrap_servers,
-            settings.history_at_risk,
-            on_looked_at=lambda topic, loses: self.metrics.records.topic_loses_records(topic).set(loses),
-        )
+        policies = self._policies(topics)
         policies.check_at_start()
         self.waiting_for = "the store"
         store = store_of(settings)
@@ -207,6 +202,15 @@ class Service:
                     say_at = time.monotonic() + _SAY_AGAIN_S
                     log.warning("waiting_for_kafka", message=str(error), for_s=wait_s)
         return None
+
+    def _policies(self, topics: Topics) -> TopicPolicies:
+        settings, loses_records = self.settings, self.metrics.records.topic_loses_records
+        return TopicPolicies(
+            topics,
+            settings.bootstrap_servers,
+            settings.history_at_risk,
+            on_looked_at=lambda topic, loses: loses_records(topic).set(loses),
+        )
 
     def _hearing(self) -> BrokerHearing:
         hearing = BrokerHearing(self.settings.kafka_silence_s)

@@ -1,4 +1,4 @@
-"""The house's own rules, which no linter holds: short functions, many arguments by keyword, one import path for a name."""
+"""The house's own rules, which no linter holds: short functions and files, arguments by keyword, one path to a name."""
 
 import ast
 import importlib.util
