@@ -75,7 +75,7 @@ class TableFile:
         return found
 
     def changed(self, source: str, types: Types, *notes: str) -> "TableFile":
-        """The same files with other columns, out of SQL over this table."""
+        """This table's files with other columns, out of SQL over it."""
         return replace(
             self,
             source=source,

@@ -91,17 +91,17 @@ class OwnModel:
         )
 
     def with_weights(self, weights: Weights | None) -> "OwnModel":
-        """The same model with other weights of the second stage."""
+        """This model with other weights of the second stage."""
         return replace(self, recipe=replace(self.recipe, weights=weights))
 
     def with_scoring(self, scoring: Scoring) -> "OwnModel":
-        """The same vectors under another first stage; neighbours follow where recency has changed."""
+        """This model's vectors under another first stage; neighbours follow where recency has changed."""
         recipe = replace(self.recipe, scoring=scoring)
         evidence = _evidence(self.histories, self.item2vec, self.row_of_product, recipe)
         return replace(self, recipe=recipe, evidence=replace(evidence, votes=self.evidence.votes))
 
     def with_votes(self, votes: VoteParameters) -> "OwnModel":
-        """The same model with a table of product votes."""
+        """This model with a table of product votes."""
         sets = in_vocabulary(self.bought, self.row_of_product)
         table = learn_votes(sets, len(self.item2vec.keys), votes)
         return replace(self, recipe=replace(self.recipe, votes=votes), evidence=replace(self.evidence, votes=table))

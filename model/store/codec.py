@@ -41,7 +41,7 @@ class Orders:
         return cls(*(np.concatenate([getattr(orders, name) for orders in batches]) for name in names))
 
     def without_lines_of(self, customers: Collection[int]) -> "Orders":
-        """The same orders, those of these customers empty and nobody's; their hashes stay."""
+        """These orders with those of `customers` empty and nobody's; their hashes stay."""
         gone = np.isin(self.customers, np.fromiter(customers, np.uint32))
         kept = ~np.repeat(gone, self.sizes)
         zeroed = (np.where(gone, column.dtype.type(0), column) for column in (self.customers, self.times, self.sizes))
@@ -57,7 +57,7 @@ class Orders:
         )
 
     def by_customer(self, size: int, paid: Mapping[int, float]) -> list["Orders"]:
-        """The same lines, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
+        """These orders, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
 
         Each customer's lines keep their order. The prices said are those in `paid`, by product number, each once.
         Orders of nobody are left out, and so are hashes.

@@ -174,15 +174,8 @@ class Store:
         self._customers.make_room()
         if self._customers.complete:
             return
-        wanted: set[str] = set()
-        known = {partition: self._customers.of_log(log.number) for partition, log in self._logs.items()}
-        for record in records:
-            change = record.change
-            if isinstance(change, Forget):
-                wanted |= {change.profile, change.also}
-            elif change is not None and change.profile not in known[record.partition]:
-                wanted.add(change.profile)
-        names = msgspec.json.encode(sorted(wanted)).decode()
+        unknown = self._customers.unknown(records, {number: log.number for number, log in self._logs.items()})
+        names = msgspec.json.encode(sorted(unknown)).decode()
         with explained(self.path):
             self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
 
@@ -287,7 +280,7 @@ class Store:
             )
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
-        """The same by customer numbers, ascending; who bought nothing in the partitions of this worker is left out."""
+        """As `histories`, by customer number, ascending; who bought nothing in this worker's partitions is left out."""
         wanted = msgspec.json.encode(list(customers)).decode()
         open_logs = self._open_logs()
         found: dict[int, bytes] = {}

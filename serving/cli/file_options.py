@@ -96,7 +96,7 @@ def columns_of(options: Mapping[str, Any]) -> "Columns":
 
 def reading_of(options: Mapping[str, Any]) -> "Reading":
     """How the files are read."""
-    from consumers.file_import.tables import Reading  # noqa: PLC0415 - see above
+    from consumers.file_import.tables import Reading  # noqa: PLC0415 - slow to load
 
     return Reading(
         delimiter=options["delimiter"],

@@ -42,7 +42,7 @@ def _from_files(
     progress: Callable[[str, float], None],
 ) -> tuple["Histories", list[str]]:
     from consumers.file_import.file_histories import numbered  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
-    from consumers.file_import.purchase_files import open_purchases  # noqa: PLC0415 - see above
+    from consumers.file_import.purchase_files import open_purchases  # noqa: PLC0415 - slow to load
 
     with open_purchases(
         files,

@@ -6,7 +6,6 @@ also when it names an older version: a worker that starts later reads only that 
 """
 
 import gc
-import math
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -18,16 +17,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from consumers.observability.brand_labels import OTHER
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.snapshots.metadata import SnapshotRefused, version_number
+from model.snapshots.metadata import SnapshotRefused
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
 from serving.live_models.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
 from serving.live_models.memory import give_back_memory
+from serving.live_models.model_figures import ModelFigures
 
 log = structlog.get_logger(__name__)
 _TYING_S = 0.002  # of a turn, for a model on its way in
@@ -68,12 +67,16 @@ class LiveModels:
     outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
     _broken: dict[str, tuple[Announcement, str]] = field(default_factory=dict)  # brand -> what is wanted, and why not
     _open_again_at_s: float = 0.0
-    _measured: set[str] = field(default_factory=set)  # brand labels with metrics of their own
+    _figures: ModelFigures = field(init=False)
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _tying: "_Tying | None" = None
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
+
+    def __post_init__(self) -> None:
+        """Put the gauges' part together."""
+        self._figures = ModelFigures(self.metrics)
 
     def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
         """The brand's own model, else the one of every brand, else None.
@@ -156,8 +159,10 @@ class LiveModels:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
         self._open_again()
         end_s = time.perf_counter() + _TYING_S
-        while self._begin_tying() and self._tie_further() and time.perf_counter() < end_s:
-            pass
+        while (tying := self._begun_tying()) is not None:
+            self._tie_further(tying)
+            if time.perf_counter() >= end_s:
+                break
         for model in self.live.values():
             model.follow(self.demand)
             model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
@@ -193,29 +198,27 @@ class LiveModels:
 
     # -- in the loop's thread
 
-    def _begin_tying(self) -> bool:
-        """See that a model is being tied; False when none is on its way in."""
+    def _begun_tying(self) -> _Tying | None:
+        """The model that is being tied, begun where there was none; None when none is on its way in."""
         while self._tying is None:
             try:
                 opening, found = self._opened.get_nowait()
             except Empty:
-                return False
+                return None
             if isinstance(found, OpenedModel):
                 self._tying = _Tying(opening, found.snapshot.folder, tie_in_steps(found, self.store, self.demand))
             else:
                 self._refuse(opening, found)
                 self._opening.remove(opening)
-        return True
+        return self._tying
 
-    def _tie_further(self) -> bool:
+    def _tie_further(self, tying: _Tying) -> None:
         """One step; a large model takes many turns, between which requests are answered."""
-        tying = self._tying
-        assert tying is not None, "begun before"
         refused = None
         try:
             if self._wanted.get(tying.opening.brand) == tying.opening.announcement:  # else another was announced since
                 next(tying.steps)
-                return True
+                return
         except StopIteration as tied:
             self._withdraw_products(tied.value, tying.changed_meanwhile)
             self._take(tying.opening.brand, tied.value, time.perf_counter() - tying.began_s)
@@ -229,7 +232,6 @@ class LiveModels:
             self._refuse(tying.opening, refused)
         self._opening.remove(tying.opening)
         self._tying = None
-        return True
 
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
         before = [self.live[brand]] if brand in self.live else []
@@ -237,7 +239,7 @@ class LiveModels:
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._broken.pop(brand, None)
-        self._measure()
+        self._figures.show(self.live)
         threading.Thread(target=_let_go, args=(before,), name="let-go", daemon=True).start()
         gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
         log.info(
@@ -272,40 +274,7 @@ class LiveModels:
         gone = self.live.pop(brand, None)
         if gone is not None:
             log.warning("model_withdrawn", version=gone.version, brand=brand or None)
-            self._measure()
-
-    def _measure_brands(self) -> None:
-        """Those brands that have a label of their own; what is said of several together would mean nothing."""
-        metrics, own = self.metrics, {brand: model for brand, model in self.live.items() if brand}
-        metrics.model.brands.set(len(own))
-        labelled = {metrics.brand_label(brand): model for brand, model in own.items()}
-        labelled.pop(OTHER, None)
-        for label in self._measured - labelled.keys():
-            for gauge in (
-                metrics.model.brand_version,
-                metrics.model.brand_made,
-                metrics.model.brand_products,
-            ):
-                gauge.forget(label)
-        for label, model in labelled.items():
-            metrics.model.brand_version(label).set(version_number(model.version))
-            metrics.model.brand_made(label).set(model.snapshot.metadata.created_at_s)
-            metrics.model.brand_products(label).set(len(model.numbers))
-        self._measured = set(labelled)
-
-    def _measure(self) -> None:
-        """The metrics speak of the model of every brand (where there is none, of any), and of each brand's own."""
-        self._measure_brands()
-        model = self.live.get("") or next(iter(self.live.values()), None)
-        if model is None:
-            self.metrics.model.serve("none", number=0, made_at_s=math.nan, products=0)
-            return
-        made_at_s = model.snapshot.metadata.created_at_s
-        number, products = version_number(model.version), len(model.numbers)
-        self.metrics.model.serve(model.version, number=number, made_at_s=made_at_s, products=products)
-        self.metrics.model.index_recall("customers").set(model.snapshot.index.form.recall)
-        self.metrics.model.index_recall("products").set(model.similar.form.recall)
-        self.metrics.answers.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
+            self._figures.show(self.live)
 
 
 def _let_go(before: list[LiveModel]) -> None:

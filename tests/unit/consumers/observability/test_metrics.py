@@ -46,7 +46,7 @@ def test_the_lag_of_a_partition_that_moved_away_is_no_longer_shown(metrics):
 
 def test_two_processes_worth_of_metrics_live_side_by_side():
     first, second = Metrics(), Metrics()
-    first.model_swaps.inc()
+    first.model.swaps.inc()
 
     assert sample(second, "alsobought_model_swaps_total") == 0
 
