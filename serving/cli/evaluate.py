@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
+from model.progress import Progress
 from serving.cli.file_options import file_options, names_of
 from serving.cli.options import TRAINING, command, settings_options
 from serving.cli.purchases_option import NothingToJudge, read_purchases
@@ -113,7 +114,7 @@ class _Evaluation:
 
     def __init__(self, settings: Settings, options: dict[str, Any], display: ProgressDisplay) -> None:
         self._settings, self._options, self._display = settings, options, display
-        self._whole: WholeProgress | None = None
+        self._progress: Progress = display.show
 
     def run(self, files: tuple[Path, ...]) -> "_Result":
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load
@@ -169,11 +170,10 @@ class _Evaluation:
         self._begin(steps)
 
     def _begin(self, steps: dict[str, float]) -> None:
-        self._whole = WholeProgress(self._display, "evaluating", steps)
+        self._progress = WholeProgress(self._display, "evaluating", steps).show
 
     def _show(self, what: str, done: float) -> None:
-        assert self._whole is not None, "begun before anything is learnt"
-        self._whole.show(what, done)
+        self._progress(what, done)
 
     def _plan(self) -> Any:
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load

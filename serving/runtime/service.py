@@ -18,7 +18,6 @@ from consumers.kafka.hearing import BrokerHearing
 from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
-from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
 from consumers.releases.folder_watch import FolderWatch
 from consumers.training.trainer_process import TrainerProcess
@@ -68,11 +67,6 @@ class Service:
         """Make the metrics, which HTTP shows from the first moment on."""
         self.metrics = Metrics(self.settings.metrics_brands)
         self._watch = FolderWatch(self.settings.models_folder)
-
-    @property
-    def worker(self) -> Worker | None:
-        """The loop, once it is built."""
-        return None if self.parts is None else self.parts.worker
 
     # -- HTTP
 
