@@ -47,8 +47,8 @@ class Echo:
 class World:
     """The parts, to be stepped by hand."""
 
-    def __init__(self, broker, path, like=None):
-        """Topics and a group of its own, or those of another world."""
+    def __init__(self, broker, path, like=None, **worker):
+        """Topics and a group of its own, or those of another world; `worker` are parts of the worker."""
         self.suffix = like.suffix if like else f"-{next(_worlds)}"
         for topic, partitions in () if like else TOPICS.items():
             broker.create_topic(topic + self.suffix, partitions)
@@ -85,6 +85,7 @@ class World:
             listeners=[],
             on_applied=lambda _applied: None,
             check_topics=lambda: None,
+            **worker,
         )
 
     def topic(self, name):
