@@ -37,11 +37,11 @@ class RecordMetrics:
                 "dead_letters_total", "Records sent to the dead-letter topic, by reason.", "topic", "reason"
             )
         )
+        self._declare_losses(families)
         self.commit_failures = families.counter(
             "commit_failures_total",
             "Commits of offsets to Kafka that failed; they only feed lag tools, so nothing is lost.",
         )
-        self._declare_losses(families)
 
     def _declare_losses(self, families: Families) -> None:
         self.history_lost_records = families.counter(
