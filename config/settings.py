@@ -278,6 +278,11 @@ class Settings(
         return (init_settings,)
 
     @property
+    def database(self) -> Path:
+        """The file of this process's database, inside `data_dir`."""
+        return self.data_dir / "alsobought.db"
+
+    @property
     def models_folder(self) -> Path:
         """The folder of the models: `models_dir`, or `models` inside `data_dir`."""
         return self.models_dir or self.data_dir / "models"

@@ -22,8 +22,9 @@ import duckdb
 
 from consumers.file_import.conditions import conditions
 from consumers.file_import.inputs import zstd
+from consumers.file_import.parts import Reading
 from consumers.file_import.purchase_files import Columns, open_purchases
-from consumers.file_import.tables import Reading, UnreadableFile
+from consumers.file_import.tables import UnreadableFile
 from tests.unit.consumers.file_import.spreadsheet import write_xlsx
 
 LATEST_MS = 1_900_000_000_000

@@ -43,12 +43,12 @@ def read_listed(record: Record, brands_of: Callable[[str], Sequence[str]]) -> li
         raise InvalidRecord("out_of_range", "price", "price is below 0 or not finite")
     return [
         Product(
-            optional_id(listed.brand_id, "brand_id"),
-            checked_id(taken(id_text, listed.product_id, "product_id"), "product_id"),
-            price,
-            _words(listed.title, "title"),
-            _words(listed.category, "category"),
-            listed.withdrawn is not None and taken(truth, listed.withdrawn, "withdrawn"),
+            brand=optional_id(listed.brand_id, "brand_id"),
+            product_id=checked_id(taken(id_text, listed.product_id, "product_id"), "product_id"),
+            price=price,
+            title=_words(listed.title, "title"),
+            category=_words(listed.category, "category"),
+            withdrawn=listed.withdrawn is not None and taken(truth, listed.withdrawn, "withdrawn"),
         )
     ]
 

@@ -60,4 +60,11 @@ def plain_purchase(value: bytes, latest_s: float, earliest_s: float = _EARLIEST_
     ):
         return None
     prices = [_NAN if item.price is None else item.price for item in event.items]
-    return Purchase(event.profile_id, event.brand_id, int(seconds), tuple(products), tuple(prices), event.event_id)
+    return Purchase(
+        profile=event.profile_id,
+        brand=event.brand_id,
+        time_s=int(seconds),
+        products=tuple(products),
+        prices=tuple(prices),
+        event_id=event.event_id,
+    )

@@ -83,12 +83,16 @@ class PurchaseDecoder:
         self._refuse_other(event)
         if event.brand_id is None and headers:
             event.brand_id = text(headers.get("x-brand-id"), "x-brand-id")
+        profile, brand = self._profile(event), optional_id(event.brand_id, "brand_id")
+        time_s = self._time(event.occurred_at, timestamp_s, now_s)
+        products, prices = _lines(event.items)
         return Purchase(
-            self._profile(event),
-            optional_id(event.brand_id, "brand_id"),
-            self._time(event.occurred_at, timestamp_s, now_s),
-            *_lines(event.items),
-            optional_id(event.event_id, "event_id"),
+            profile=profile,
+            brand=brand,
+            time_s=time_s,
+            products=products,
+            prices=prices,
+            event_id=optional_id(event.event_id, "event_id"),
         )
 
     def _open(self, value: bytes, headers: Mapping[str, bytes]) -> Event:

@@ -14,9 +14,10 @@ from duckdb.sqltypes import VARCHAR
 from consumers.file_import.inputs import UnreadableFile
 from consumers.file_import.known_exports import EXPORTS, NEEDED, Export, chosen, recognised
 from consumers.file_import.nesting import ELEMENTS, fields_of, flat
-from consumers.file_import.parts import LINE, Progress, Reading, identifier, unless_blank
+from consumers.file_import.parts import LINE, Reading, identifier, unless_blank
 from consumers.file_import.splitting import Found, split
 from consumers.file_import.tables import WHERE, TableFile, open_table
+from model.progress import Progress
 
 Named = Mapping[str, str | None]
 

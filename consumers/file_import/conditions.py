@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from consumers.file_import.cells import identity
-from consumers.file_import.tables import WHERE, TableFile, literal, quoted
+from consumers.file_import.parts import literal
+from consumers.file_import.tables import WHERE, TableFile, quoted
 
 
 class UnfitCondition(Exception):

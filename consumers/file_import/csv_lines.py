@@ -75,7 +75,7 @@ def clean_csv(pieces: Iterator[str], out: BinaryIO, *, delimiter: str | None = N
         return None
     fields, columns = header
     account = LineAccount(header=text.line - 1, other=text.line - 1)
-    _Cleaning(text, out, fields, len(columns), account).run()
+    _Cleaning(text=text, out=out, fields=fields, columns=len(columns), account=account).run()
     account.total = text.line - 1
     return CleanCsv(columns, fields.delimiter, account, text.longest)
 

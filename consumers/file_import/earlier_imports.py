@@ -14,12 +14,12 @@ from typing import Any
 
 import duckdb
 import msgspec
-from confluent_kafka import KafkaException
 
-from consumers.file_import.tables import Progress, literal
+from consumers.file_import.parts import literal
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import extents, read_extent
+from consumers.kafka.topic_reader import TopicReader
+from model.progress import Progress
 
 MAX_ITEMS_OF_AN_EVENT = 2_000  # the service takes 10,000 items and 1 MiB: this fits both, whatever the ids
 _OURS = "import-"
@@ -120,16 +120,11 @@ def compare(
 ) -> Compared:
     """Read the topic up to its present end and fill `known` and `there`. Raises BrokerUnavailable."""
     prepare(connection)
-    consumer = clients.consumer("alsobought-import", enable_partition_eof="true", **_AT_A_STRETCH)
-    try:
-        parts = extents(consumer, topic, "purchases_topic")
+    with TopicReader(clients, group="alsobought-import", **_AT_A_STRETCH) as reader:
+        parts = reader.extents(topic, "purchases_topic")
         total = sum(part.end - part.first for part in parts)
-        batches = (records for part in parts for records in read_extent(consumer, topic, part, at_once=_AT_ONCE))
+        batches = (records for part in parts for records in reader.read(topic, part, at_once=_AT_ONCE))
         _load(connection, _told(batches, total, progress))
-    except KafkaException as error:
-        raise clients.unavailable(f"reading {topic}", consumer) from error
-    finally:
-        consumer.close()
     _match(connection)
     return _compared(connection, cut_off=any(part.first > 0 for part in parts))
 
@@ -199,4 +194,13 @@ def _compared(connection: duckdb.DuckDBPyConnection, *, cut_off: bool) -> Compar
     assert counts is not None
     assert times is not None
     known, extended, products, changed, new, lines = counts
-    return Compared(known, extended, products, changed, times[0], new, int(lines), cut_off)
+    return Compared(
+        known=known,
+        extended=extended,
+        products=products,
+        changed=changed,
+        other_time=times[0],
+        new=new,
+        lines=int(lines),
+        cut_off=cut_off,
+    )

@@ -1,16 +1,14 @@
 """Products on the topics, to be held beside those of a file: all that the catalogue lists, and those ordered lately."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
-from confluent_kafka import KafkaException
 
 from consumers.file_import.remarks import ProductIds, listed_ids
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import extents, read_extent
-
-Progress = Callable[[str, float], None]
+from consumers.kafka.topic_reader import TopicReader
+from model.progress import Progress
 
 _LATELY = 20_000  # records: enough to see whether ids are shared, and read in a moment
 
@@ -45,22 +43,17 @@ def _products(
     clients: KafkaClients, topic: str, setting: str, progress: Progress | None, last: int | None
 ) -> ProductIds:
     ids: set[str] = set()
-    consumer = clients.consumer("alsobought-import-products", enable_partition_eof="true")
-    try:
-        parts = extents(consumer, topic, setting)
+    with TopicReader(clients, group="alsobought-import-products") as reader:
+        parts = reader.extents(topic, setting)
         if last is not None:
             parts = [part._replace(first=max(part.first, part.end - last // len(parts))) for part in parts]
         total, read = sum(part.end - part.first for part in parts), 0
         for part in parts:
-            for records in read_extent(consumer, topic, part):
+            for records in reader.read(topic, part):
                 ids.update(_named(records))
                 read += len(records)
                 if progress:
                     progress(f"reading {topic}", min(read / total, 1))
-    except KafkaException as error:
-        raise clients.unavailable(f"reading {topic}", consumer) from error
-    finally:
-        consumer.close()
     return listed_ids(sorted(ids))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from consumers.file_import.tables import literal
+from consumers.file_import.parts import literal
 
 _CODES = (
     "aed|ars|aud|bgn|brl|cad|chf|clp|cny|cop|czk|dkk|egp|eur|euros?|gbp|hkd|huf|idr|ils|inr|isk|jpy|krw|kzt|mad|mxn|"

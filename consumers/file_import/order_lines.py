@@ -12,8 +12,10 @@ import duckdb
 from consumers.decoding.fields import MAX_ID_CHARACTERS
 from consumers.file_import import cells, numbers, times
 from consumers.file_import.conditions import Condition, not_meant
+from consumers.file_import.parts import literal
 from consumers.file_import.rejected_rows import unfit_id
-from consumers.file_import.tables import Progress, TableFile, literal, quoted, run
+from consumers.file_import.tables import TableFile, quoted, run
+from model.progress import Progress
 
 _UNFIT = "too long or with control characters"
 _SPREADSHEET = "in scientific notation: a spreadsheet has cut its digits off, export the column as text"

@@ -5,7 +5,7 @@ is follows from its first bytes, never from its name; no row that DuckDB sees ca
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +19,7 @@ from consumers.file_import.file_lines import LineAccount
 from consumers.file_import.inputs import Input, Opened, UnreadableFile, unpacked
 from consumers.file_import.json_lines import clean_json
 from consumers.file_import.text_pieces import TextPieces
-
-Progress = Callable[[str, float], None]
+from model.progress import Progress
 
 _CSV = (
     "read_csv({path}, header=false, auto_detect=false, delim={delimiter}, quote='\"', escape='\"', new_line='\\n',"
@@ -128,7 +127,9 @@ def _of_csv(name: str, path: Path, found: CleanCsv | None, *remarks: str) -> Par
         longest=max(4 * found.longest, _LEAST_LINE),
         columns=", ".join(f"{literal(column)}: 'VARCHAR'" for column in found.columns),
     )
-    return Part(name, source, {}, found.account, tuple(remark for remark in remarks if remark))
+    return Part(
+        name=name, source=source, types={}, account=found.account, remarks=tuple(remark for remark in remarks if remark)
+    )
 
 
 def _json(opened: Opened, pieces: TextPieces, scratch: Path) -> Part:

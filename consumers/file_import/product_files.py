@@ -16,9 +16,11 @@ import msgspec
 from consumers.decoding.fields import MAX_ID_CHARACTERS
 from consumers.file_import import cells, numbers
 from consumers.file_import.arrangement import Asked, open_arranged
+from consumers.file_import.parts import Reading, literal
 from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out, unfit_id
 from consumers.file_import.remarks import ProductIds, product_ids
-from consumers.file_import.tables import Progress, Reading, TableFile, literal, quoted, run, scratch
+from consumers.file_import.tables import TableFile, quoted, run, scratch
+from model.progress import Progress
 
 _WITHDRAWN = "'true', 't', '1', 'yes', 'y', 'withdrawn', 'discontinued', 'out of stock', 'out_of_stock'"
 _OFFERED = "'false', 'f', '0', 'no', 'n', 'in stock', 'in_stock', 'preorder', 'backorder', 'available', 'active'"

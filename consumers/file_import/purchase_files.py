@@ -21,11 +21,13 @@ from consumers.file_import import earlier_imports, numbers, order_lines
 from consumers.file_import.arrangement import Asked, open_arranged
 from consumers.file_import.conditions import Condition
 from consumers.file_import.earlier_imports import MAX_ITEMS_OF_AN_EVENT, Compared, addition_id, event_id
+from consumers.file_import.parts import Reading
 from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out
 from consumers.file_import.remarks import ProductIds, one_customer_too_many, product_ids
-from consumers.file_import.tables import Progress, Reading, TableFile, run, scratch
+from consumers.file_import.tables import TableFile, run, scratch
 from consumers.file_import.times import EARLIEST_MS
 from consumers.kafka.clients import KafkaClients
+from model.progress import Progress
 
 _FETCH_ROWS = 20_000
 
@@ -168,10 +170,8 @@ def open_purchases(
         connection.create_function("import_id", earlier_imports.order_id)
         earlier_imports.prepare(connection)
         without = tuple(what for what in _MAY_LACK if found[what] is None)
-        crowd = one_customer_too_many(connection, str(found["customer"]))
-        yield PurchaseFile(
-            connection, _contents(connection, table, without, (*table.remarks, *said, *([crowd] if crowd else [])))
-        )
+        remarks = (*table.remarks, *said, *one_customer_too_many(connection, str(found["customer"])))
+        yield PurchaseFile(connection, _contents(connection, table, without, remarks))
 
 
 def _contents(

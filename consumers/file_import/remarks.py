@@ -63,17 +63,19 @@ def hardly_shared(ordered: ProductIds, listed: ProductIds, where: str) -> str:
     return f"{said}. Do both name products by the same column?"
 
 
-def one_customer_too_many(connection: duckdb.DuckDBPyConnection, column: str) -> str:
-    """What to say when one customer has more orders than a customer can."""
+def one_customer_too_many(connection: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+    """What to say when one customer has more orders than a customer can; empty where none has."""
     found = connection.execute(_BUSIEST).fetchone()
     if found is None:
-        return ""
+        return []
     customer, most, orders, customers = found
     too_few = customers < _LEAST_CUSTOMERS or most < _LEAST_ORDERS
     others = (orders - most) / max(customers - 1, 1)
     if too_few or most < max(_LEAST_SHARE * orders, _TIMES_THE_OTHERS * others):
-        return ""
-    return (
-        f"customer {customer!r} has {most:,} of {orders:,} orders ({most / orders:.0%}), the others {others:.1f} each: "
-        f"if this stands for guests, leave it out with --where '{column}!={customer}'"
-    )
+        return []
+    return [
+        (
+            f"customer {customer!r} has {most:,} of {orders:,} orders ({most / orders:.0%}), the others {others:.1f} each: "
+            f"if this stands for guests, leave it out with --where '{column}!={customer}'"
+        )
+    ]

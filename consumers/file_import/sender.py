@@ -6,17 +6,18 @@ What earlier imports sent is not sent again.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Producer
 
 from consumers.file_import.earlier_imports import Compared
 from consumers.file_import.product_files import ProductFile
 from consumers.file_import.purchase_files import PurchaseFile
-from consumers.file_import.tables import Progress
-from consumers.kafka.clients import KafkaClients, produce
+from consumers.kafka.clients import KafkaClients
+from consumers.kafka.delivery import DeliveryReports
+from model.progress import Progress
 
 _CONNECT_S = 10
 _GIVE_UP_MS = 60_000  # librdkafka's own 300 s is long to look at a bar that stands still
@@ -73,35 +74,17 @@ def import_products(
     return _send(_connected(clients, topic), topic, file.batches(), (file.products, file.products), progress)
 
 
-@dataclass(slots=True)
-class _Deliveries:
-    """What became of the records handed to the producer."""
-
-    topic: str
-    total: int
-    delivered: int = 0
-    refused: KafkaError | None = None
-    key: bytes | None = None
-
-    def note(self, error: KafkaError | None, record: Message) -> None:
-        if error is None:
-            self.delivered += 1
-        elif self.refused is None:
-            self.refused, self.key = error, record.key()
-
-    def check(self) -> None:
-        """Raise ImportFailed once a record has been refused."""
-        if self.refused is None:
-            return
-        key = (self.key or b"").decode(errors="replace")
-        remedy = "raise the topic's max.message.bytes" if self._too_large() else "check the broker and the topic"
-        raise ImportFailed(
-            f"{self.topic}: the record of {key!r} was not delivered: {self.refused.str()}. {self.delivered:,} of "
-            f"{self.total:,} records are on the topic; {remedy}, then import again: orders keep their event ids"
-        )
-
-    def _too_large(self) -> bool:
-        return self.refused is not None and self.refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
+def _check(reports: DeliveryReports[bytes | None], topic: str, total: int) -> None:
+    """Raise ImportFailed once a record has not been taken."""
+    if not reports.untaken:
+        return
+    key, reason, too_large = reports.untaken[0]
+    name = (key or b"").decode(errors="replace")
+    remedy = "raise the topic's max.message.bytes" if too_large else "check the broker and the topic"
+    raise ImportFailed(
+        f"{topic}: the record of {name!r} was not delivered: {reason}. {reports.delivered:,} of "
+        f"{total:,} records are on the topic; {remedy}, then import again: orders keep their event ids"
+    )
 
 
 def _send(
@@ -113,14 +96,18 @@ def _send(
 ) -> ImportSummary:
     records, lines = sizes
     started = time.perf_counter()
-    deliveries = _Deliveries(topic, records)
+    reports: DeliveryReports[bytes | None] = DeliveryReports(producer)
+
+    def look() -> None:
+        _check(reports, topic, records)
+        if progress:
+            progress("sending", min(reports.delivered / max(records, 1), 1))
+
     try:
-        sent = _send_batches(producer, batches, deliveries, progress)
-        while len(producer):
-            producer.flush(_WAIT_S)
-            deliveries.check()
-            _tell(progress, deliveries)
-        deliveries.check()
+        sent = _send_batches(reports, topic, batches, look)
+        while reports.wait(_WAIT_S):
+            look()
+        look()
     finally:
         producer.purge()  # after an error nothing must go out behind its back, nor keep the process
         producer.flush(_WAIT_S)
@@ -128,25 +115,19 @@ def _send(
 
 
 def _send_batches(
-    producer: Producer,
+    reports: DeliveryReports[bytes | None],
+    topic: str,
     batches: Iterable[Sequence[tuple[Any, ...]]],
-    deliveries: _Deliveries,
-    progress: Progress | None,
+    look: Callable[[], None],
 ) -> int:
     sent = 0
     for batch in batches:
         for key, value, *_ in batch:
-            produce(producer, on_delivery=deliveries.note, topic=deliveries.topic, key=key, value=value)
+            reports.send(key, topic=topic, key=key, value=value)
         sent += len(batch)
-        producer.poll(0)
-        deliveries.check()
-        _tell(progress, deliveries)
+        reports.heard()
+        look()
     return sent
-
-
-def _tell(progress: Progress | None, deliveries: _Deliveries) -> None:
-    if progress:
-        progress("sending", min(deliveries.delivered / max(deliveries.total, 1), 1))
 
 
 def _connected(clients: KafkaClients, topic: str) -> Producer:

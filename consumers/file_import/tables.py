@@ -17,9 +17,8 @@ import duckdb
 from consumers.file_import.inputs import UnreadableFile, inputs_of
 from consumers.file_import.known_exports import likely
 from consumers.file_import.nesting import ELEMENTS, Types, fields_of, flat, refuse_nested
-from consumers.file_import.parts import LINE, Part, Progress, Reading, literal, parts_of, together
-
-__all__ = ["Progress", "Reading", "TableFile", "UnreadableFile", "literal", "open_table", "quoted", "run", "scratch"]
+from consumers.file_import.parts import LINE, Part, Reading, parts_of, together
+from model.progress import Progress
 
 WHERE = "--where NAME=VALUE"  # the option of conditions
 _CONTENT_COLUMNS = 20
@@ -68,7 +67,7 @@ class TableFile:
         return found
 
     def changed(self, source: str, types: Types, *remarks: str) -> "TableFile":
-        """The same files with other columns, out of SQL over this table."""
+        """This table's files with other columns, out of SQL over it."""
         return replace(
             self,
             source=source,

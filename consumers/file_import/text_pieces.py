@@ -62,7 +62,7 @@ class TextPieces:
 
 
 def _unified(pieces: Iterator[str]) -> Iterator[str]:
-    """The same text with line feeds for line ends; a lone carriage return is one if there is nothing else."""
+    """The text with line feeds for line ends; a lone carriage return is one if there is nothing else."""
     old_mac: bool | None = None
     held = ""
     for piece in pieces:

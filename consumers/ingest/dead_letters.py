@@ -4,14 +4,14 @@ A dead letter is delivered before the offset of its record is stored, so that no
 twice, and topic, partition and offset in its headers tell. `replay` sends dead letters back to where they came from.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Producer
 
-from consumers.kafka.clients import BrokerUnavailable, produce
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.delivery import DeliveryReports
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 
@@ -83,40 +83,24 @@ class DeadLetters:
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
         """Send these and return when the broker has them all. Raises `BrokerUnavailable` when it does not take them."""
         for attempt in range(_ATTEMPTS):
-            failed = self._sent(letters, attempt)
-            for _, error in failed:
-                if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise BrokerUnavailable(f"topic {self._topic} does not take dead letters: {error.str()}")
-            letters = [letter for letter, _ in failed]  # the topic takes less than the one they came from
+            letters = self._sent(letters, attempt)  # the topic takes less than the one they came from
             if not letters:
                 return
         raise BrokerUnavailable(
             f"topic {self._topic} does not even take the headers of a dead letter; raise its max.message.bytes"
         )
 
-    def _sent(self, letters: Sequence[DeadLetter], attempt: int) -> list[tuple[DeadLetter, KafkaError]]:
-        """Send them all and wait for every report; returns those that were not taken."""
-        failed: list[tuple[DeadLetter, KafkaError]] = []
-        reported: list[None] = []
+    def _sent(self, letters: Sequence[DeadLetter], attempt: int) -> list[DeadLetter]:
+        """Send them all and wait for every report; returns those that are too large. Raises `BrokerUnavailable`."""
+        reports: DeliveryReports[DeadLetter] = DeliveryReports(self._producer)
         for letter in letters:
-
-            def delivered(error: KafkaError | None, _: Message, letter: DeadLetter = letter) -> None:
-                reported.append(None)
-                if error is not None:
-                    failed.append((letter, error))
-
-            record = _reduced(letter, headers_of(letter), attempt)
-            try:
-                produce(self._producer, on_delivery=delivered, topic=self._topic, **record)
-            except KafkaException as error:
-                reported.append(None)
-                failed.append((letter, error.args[0]))
-        give_up = time.monotonic() + _DELIVERY_S
-        while len(reported) < len(letters):  # no flush: replies on their way elsewhere need not arrive for this
-            if time.monotonic() >= give_up:
-                raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered in {_DELIVERY_S} s")
-            self._producer.poll(0.05)
-        return failed
+            reports.send(letter, topic=self._topic, **_reduced(letter, headers_of(letter), attempt))
+        if reports.wait(_DELIVERY_S):
+            raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered in {_DELIVERY_S} s")
+        for untaken in reports.untaken:
+            if not untaken.too_large:
+                raise BrokerUnavailable(f"topic {self._topic} does not take dead letters: {untaken.reason}")
+        return [untaken.mark for untaken in reports.untaken]
 
 
 class LetterBox(Protocol):
@@ -133,7 +117,7 @@ def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metric
         return
     dead_letters.deliver(letters)
     for letter in letters:
-        metrics.dead_letters(letter.record.topic, letter.reason).inc()
+        metrics.records.dead_letters(letter.record.topic, letter.reason).inc()
 
 
 def origin_of(record: Record) -> tuple[str, int, int]:

@@ -16,10 +16,10 @@ from confluent_kafka import murmur2
 from consumers.decoding.fields import InvalidRecord
 from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
-from consumers.kafka.missing_records import MissingRecords
+from consumers.ingest.missing_records import MissingRecords
+from consumers.ingest.odd_events import OddEvents
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
-from consumers.observability.odd_events import OddEvents
 from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.plan import Applied
 from model.store.writer import Store
@@ -51,13 +51,13 @@ class Ingest:
         """Store a batch. Raises `StoreUnavailable` or `BrokerUnavailable`, and then nothing of it is stored."""
         nexts = {partition: self.store.next_offset(partition) for partition in {record.partition for record in records}}
         gone = self.missing.between(records, nexts) if self.missing is not None else {}
-        with self.metrics.stage_seconds("decode").time():
+        with self.metrics.answers.stage_seconds("decode").time():
             changes, letters = self._decoded(records, nexts)
         bury(self.dead_letters, letters, self.metrics)
         if self.judge is not None:
-            with self.metrics.stage_seconds("judge").time():
+            with self.metrics.answers.stage_seconds("judge").time():
                 self.judge.judge(changes)
-        with self.metrics.stage_seconds("ingest").time():
+        with self.metrics.answers.stage_seconds("ingest").time():
             applied = self.store.apply(changes, gone)
         if self.missing is not None:
             self.missing.stored(gone)
@@ -72,7 +72,7 @@ class Ingest:
         }
         for outcome, count in outcomes.items():
             if count:
-                self.metrics.events(outcome).inc(count)
+                self.metrics.records.events(outcome).inc(count)
         self._say(records, applied)
 
     def _say(self, records: Sequence[Record], applied: Applied) -> None:
@@ -101,13 +101,13 @@ class Ingest:
                     letters.append(DeadLetter(record, error.reason, str(error)))
             changes.append(LogRecord(record.partition, record.offset, change))
         if misrouted:
-            self.metrics.events("misrouted").inc(misrouted)
+            self.metrics.records.events("misrouted").inc(misrouted)
         return changes, letters
 
     def _skip(self, event_type: str) -> None:
-        label = self.metrics.event_type_label(event_type)
-        self.metrics.events("skipped").inc()
-        self.metrics.skipped_events(label).inc()
+        label = self.metrics.records.event_type_label(event_type)
+        self.metrics.records.events("skipped").inc()
+        self.metrics.records.skipped_events(label).inc()
         self.odd.skip(label)
 
     def _change(self, record: Record, now_s: float) -> Purchase | Forget:

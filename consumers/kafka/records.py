@@ -65,14 +65,14 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
         headers = _headers(message)
         records.append(
             Record(
-                message.topic() or "",
-                _number(message.partition()),
-                _number(message.offset()),
-                message.key(),
-                message.value(),
-                headers or (),
-                message.timestamp()[1],
-                headers is None,
+                topic=message.topic() or "",
+                partition=_number(message.partition()),
+                offset=_number(message.offset()),
+                key=message.key(),
+                value=message.value(),
+                headers=headers or (),
+                timestamp_ms=message.timestamp()[1],
+                headers_unreadable=headers is None,
             )
         )
     return records, errors
@@ -81,8 +81,15 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
 def _read_error(message: Message) -> ReadError:
     error = message.error()
     assert error is not None, "asked before"
-    where = message.topic() or "", _number(message.partition()), _number(message.offset())
-    return ReadError(*where, error.code(), error.name(), error.str(), error.fatal())
+    return ReadError(
+        topic=message.topic() or "",
+        partition=_number(message.partition()),
+        offset=_number(message.offset()),
+        code=error.code(),
+        name=error.name(),
+        text=error.str(),
+        fatal=error.fatal(),
+    )
 
 
 def _number(partition_or_offset: int | None) -> int:

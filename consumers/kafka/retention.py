@@ -4,7 +4,7 @@ In: the topics' configuration, as the brokers tell it. Out: findings, in the log
 Promise: it is asked for at start, and again while running without ever waiting for the answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +14,6 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]  # left out of its __all__
 
 from consumers.kafka.topics import TopicNames, Topics, TopicsUnfit
-from consumers.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 _ASK_S = 10
@@ -102,9 +101,9 @@ class TopicPolicies:
     """Belongs to one process; `found` may be read from another thread."""
 
     topics: Topics
-    metrics: Metrics
     bootstrap_servers: str
     at_risk: AtRisk = "auto"
+    on_looked_at: Callable[[str, bool], object] = lambda _topic, _loses_records: None  # for each topic that is known
     found: Sequence[Finding] = ()
     purchases_compacted: bool = False
     _asked: dict[str, "Future[Any]"] = field(default_factory=dict)
@@ -161,7 +160,7 @@ class TopicPolicies:
         self.found = still + findings(names, kept, self.bootstrap_servers, self.at_risk)
         unfit = {finding.topic for finding in self.found}
         for topic in kept:
-            self.metrics.topic_loses_records(topic).set(topic in unfit)
+            self.on_looked_at(topic, topic in unfit)
         for finding in self.found:
             if finding.what not in self._said:
                 self._said.add(finding.what)

@@ -69,7 +69,7 @@ class Answering:
         self.waiting = WaitingRequests(self._dropped, now_s=self.clock.now_s)
 
     def _dropped(self, count: int) -> None:
-        self.metrics.requests_expired.inc(count)
+        self.metrics.answers.requests_expired.inc(count)
         self.lateness.dropped(count)
 
     def take_up(self, requests: Sequence[Record]) -> None:

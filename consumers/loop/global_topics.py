@@ -43,7 +43,13 @@ class Broadcasts:
 
     def __post_init__(self) -> None:
         """Put the catalogue's part together."""
-        self._catalogue = Catalogue(self.store, self.dead_letters, self.metrics, self.cluster_id, self.catalog)
+        self._catalogue = Catalogue(
+            store=self.store,
+            dead_letters=self.dead_letters,
+            metrics=self.metrics,
+            cluster_id=self.cluster_id,
+            topic=self.catalog,
+        )
 
     def start(self) -> None:
         """Assign both topics: the catalogue from where it was left, the models from their beginning."""
@@ -100,7 +106,7 @@ class Broadcasts:
         except UnreadableAnnouncement as error:
             problem = str(error)
         if problem:
-            self.metrics.model_refused("unreadable_announcement").inc()
+            self.metrics.model.refused("unreadable_announcement").inc()
             log.error("announcement_unreadable", topic=self.models, offset=record.offset, message=problem)
         self._reached(record.partition, record.offset + 1)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from consumers.ingest.missing_records import RETENTION, MissingRecords
 from consumers.kafka.clients import BrokerUnavailable, watermarks
-from consumers.kafka.missing_records import RETENTION, MissingRecords
 from consumers.observability.metrics import Metrics
 from model.store.writer import Store
 
@@ -33,8 +33,6 @@ class Partitions:
     on_new_topic: Callable[[], None] = lambda: None  # the purchases that count are others than before
     purchase_partitions: Callable[[], int] = lambda: 0  # 0: as many as of requests
     missing: MissingRecords | None = None  # counts what the broker no longer has
-    before_revoke: Callable[[], None] = lambda: None
-    after_drop: Callable[[list[TopicPartition]], None] = lambda _parts: None  # revoked or lost
     owned: set[tuple[str, int]] = field(default_factory=set)
     restoring: dict[int, int] = field(default_factory=dict)  # partition of purchases -> where it ended when assigned
     assigned: bool = False  # whether the group has ever handed out partitions, be it none
@@ -81,24 +79,23 @@ class Partitions:
         assign(parts)
         self.owned |= {(part.topic, part.partition) for part in parts}
         self.assigned = True
-        self.metrics.rebalances("assigned").inc()
+        self.metrics.partitions.rebalances("assigned").inc()
         self._pause_or_resume(consumer)
         if self.missing is not None:
             self.missing.measure()
         log.info("partitions_assigned", partitions=self._owned_numbers(), restoring=sorted(self.restoring))
 
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        """Give partitions back: what was done is committed first."""
-        self.before_revoke()
+        """Give partitions back; whoever has a last commit to make has made it."""
         self._drop(parts)
-        self.metrics.rebalances("revoked").inc()
+        self.metrics.partitions.rebalances("revoked").inc()
         if self.incremental and parts:
             consumer.incremental_unassign(parts)
 
     def on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         """The partitions are already another's: nothing is committed."""
         self._drop(parts)
-        self.metrics.rebalances("lost").inc()
+        self.metrics.partitions.rebalances("lost").inc()
         log.warning("partitions_lost", partitions=sorted({part.partition for part in parts}))
         if self.incremental and parts:
             consumer.incremental_unassign(parts)
@@ -187,7 +184,6 @@ class Partitions:
             if part.topic == self.purchases:
                 self.restoring.pop(part.partition, None)
                 self.store.close_log(part.partition)
-        self.after_drop(parts)
 
     def _pause_or_resume(self, consumer: Consumer) -> None:
         """A pause outlives revoke and assign, so each partition is told explicitly, every time."""
@@ -221,7 +217,7 @@ class Partitions:
             start = self.store.open_log(*source, restart=True).next
             self._restarted = True
         if start < low:
-            self.metrics.history_lost_records.inc(low - start)
+            self.metrics.records.history_lost_records.inc(low - start)
             log.error(
                 "purchases_lost_on_the_broker",
                 **where,

@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
+from consumers.ingest.missing_records import MissingRecords
 from consumers.ingest.purchases import Ingest, Judge
 from consumers.kafka.clients import BrokerUnavailable
-from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.records import ReadError, Record, sorted_out
 from consumers.loop.answering import Answering, Responder
 from consumers.loop.deadline_clock import DeadlineClock
@@ -88,48 +88,44 @@ class Worker:
         """Put the parts together: what is read, ingest, and answering where there is a responder."""
         self._ahead = ReadAhead(self.consumer, self.partitions)
         self._ingest = Ingest(
-            self.store,
-            self.decoder,
-            self.dead_letters,
-            self.partition_count,
-            self.metrics,
-            self._applied,
-            self.judge,
+            store=self.store,
+            decoder=self.decoder,
+            dead_letters=self.dead_letters,
+            partition_count=self.partition_count,
+            metrics=self.metrics,
+            on_applied=self.on_applied,
+            judge=self.judge,
             missing=self.missing,
         )
         self.answering = None
         if self.responder is not None:
             self.answering = Answering(
-                self.responder,
-                self.producer,
-                self.dead_letters,
-                self.metrics,
-                self.partitions.may_answer,
-                self.request_batch,
-                self.lateness,
-                self.clock,
+                responder=self.responder,
+                producer=self.producer,
+                dead_letters=self.dead_letters,
+                metrics=self.metrics,
+                answerable=self.partitions.may_answer,
+                batch=self.request_batch,
+                lateness=self.lateness,
+                clock=self.clock,
             )
-
-    def _applied(self, applied: Applied) -> None:
-        self.on_applied(applied)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Work until `stopping`, then finish what is in hand and leave the group."""
-        topics = [self.partitions.purchases] + ([self.partitions.requests] if self.partitions.requests else [])
-        self.partitions.before_revoke = self._before_revoke
-        self.partitions.after_drop = self._forget
-        self.consumer.subscribe(
-            topics,
-            on_assign=self.partitions.on_assign,
-            on_revoke=self.partitions.on_revoke,
-            on_lost=self.partitions.on_lost,
-        )
+        self.subscribe()
         self._next_topic_check = time.monotonic() + _TOPIC_CHECK_S
         try:
             while not stopping():
                 self.step()
         finally:
             self._leave()
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        topics = [self.partitions.purchases] + ([self.partitions.requests] if self.partitions.requests else [])
+        self.consumer.subscribe(
+            topics, on_assign=self.partitions.on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     def step(self) -> None:
         """One turn: read what is there, store, answer, and let the others have their turn."""
@@ -149,7 +145,7 @@ class Worker:
         self.producer.poll(0)
         for listener in self.listeners:
             listener.turn()
-        self.metrics.heartbeat.beat()
+        self.metrics.partitions.heartbeat.beat()
         self._chores()
 
     def _read(self) -> list[Message]:
@@ -187,7 +183,7 @@ class Worker:
             log.warning("offset_out_of_range", topic=error.topic, partition=error.partition, error=error.text)
             self.partitions.place_again(self.consumer, [TopicPartition(error.topic, error.partition)])
         elif error.is_too_slow:
-            self.metrics.loop_too_slow.inc()
+            self.metrics.partitions.loop_too_slow.inc()
             log.error("loop_too_slow", error=error.text, action=_TOO_SLOW)
         elif error.fatal:
             raise BrokerUnavailable(f"the Kafka client can not go on: {error.name}: {error.text}")
@@ -234,12 +230,12 @@ class Worker:
         try:
             self.consumer.commit(offsets=offsets, asynchronous=asynchronous)  # type: ignore[call-overload]  # either
         except KafkaException as error:
-            self.metrics.commit_failures.inc()
+            self.metrics.records.commit_failures.inc()
             log.debug("commit_failed", error=str(error))
 
     def _measure(self) -> None:
-        self.metrics.partitions_owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
-        self.metrics.partitions_restoring.set(len(self.partitions.restoring))
+        self.metrics.partitions.owned.set(sum(topic == self.partitions.purchases for topic, _ in self.partitions.owned))
+        self.metrics.partitions.restoring.set(len(self.partitions.restoring))
         parts = [TopicPartition(topic, partition) for topic, partition in self.partitions.owned]
         waiting = self._ahead.partitions_waiting()
         unanswered = self.answering.waiting.next_offsets() if self.answering is not None else {}
@@ -251,9 +247,20 @@ class Worker:
                 # the position may be past transaction markers that nobody gets to see
                 stored = next_offset if (part.topic, part.partition) in waiting else max(next_offset, stored)
             if high >= 0 and stored >= 0:
-                self.metrics.lag_records(part.topic, part.partition).set(max(high - stored, 0))
+                self.metrics.partitions.lag(part.topic, part.partition).set(max(high - stored, 0))
 
-    def _before_revoke(self) -> None:
+    # -- partitions that go away
+
+    def _on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        self._deliver_and_commit()
+        self.partitions.on_revoke(consumer, parts)
+        self._forget(parts)
+
+    def _on_lost(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        self.partitions.on_lost(consumer, parts)
+        self._forget(parts)
+
+    def _deliver_and_commit(self) -> None:
         """What was done is delivered and committed while the partitions are still ours."""
         self._flush()
         try:  # else the commit would wait as long as a session lasts
@@ -268,7 +275,7 @@ class Worker:
         for part in parts:
             if self.answering is not None:
                 self.answering.forget(part.topic, part.partition)
-            self.metrics.lag_records.forget(part.topic, part.partition)
+            self.metrics.partitions.lag.forget(part.topic, part.partition)
 
     def _flush(self) -> int:
         """Wait for replies on their way; once leaving, all waits together take no longer than one."""

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from confluent_kafka import KafkaException
-
 from consumers.decoding.fields import InvalidRecord
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import extents, read_extent
+from consumers.kafka.topic_reader import TopicReader
 from consumers.kafka.topics import Topics
 from model.progress import Progress, silent
 from model.purchases.changes import Forget
@@ -76,21 +74,16 @@ def trace(topics: Topics, decoder: PurchaseDecoder, names: frozenset[str], progr
     """Read the whole topic of purchases for one customer. Raises `BrokerUnavailable`."""
     purchases = topics.names.purchases
     found = Trace(source_of(topics.cluster_id(), purchases, topics.topic_id(purchases)))
-    consumer = topics.clients.consumer("alsobought-forgotten", enable_partition_eof="true")
-    try:
-        parts = extents(consumer, purchases, "purchases_topic")
+    with TopicReader(topics.clients, group="alsobought-forgotten") as reader:
+        parts = reader.extents(purchases, "purchases_topic")
         total = max(sum(part.end - part.first for part in parts), 1)
         done = 0
         for part in parts:
-            for records in read_extent(consumer, purchases, part):
+            for records in reader.read(purchases, part):
                 for record in _of(records, decoder, names):
                     found.note(record)
                 done += len(records)
                 progress("reading purchases", min(done / total, 1.0))
-    except KafkaException as error:
-        raise topics.clients.unavailable(f"reading {purchases}", consumer) from error
-    finally:
-        consumer.close()
     return found
 
 

@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException
-
 from config.settings import Settings
 from consumers.decoding.purchases import PurchaseDecoder
+from consumers.from_settings import store_of
 from consumers.ingest.catalogue import Catalogue
 from consumers.ingest.dead_letters import DeadLetter
+from consumers.ingest.missing_records import COMPACTION, RETENTION, MissingRecords, total
 from consumers.ingest.purchases import Ingest
-from consumers.kafka.missing_records import COMPACTION, RETENTION, MissingRecords, total
 from consumers.kafka.records import Record
 from consumers.kafka.retention import TopicPolicies
-from consumers.kafka.topic_reader import Extent, extents, read_extent
+from consumers.kafka.topic_reader import Extent, TopicReader
 from consumers.kafka.topics import Topics
 from consumers.observability.metrics import Metrics
 from model.progress import Progress, silent
@@ -62,22 +61,19 @@ def rebuild(
     Raises `BrokerUnavailable` and `StoreUnavailable`, and leaves what it had begun.
     """
     cluster, names = topics.cluster_id(), topics.names
-    consumer = topics.clients.consumer(f"{settings.group_id}-rebuild", enable_partition_eof="true")
-    store = Store(
-        path, fold_every_events=settings.fold_every_events, dedupe_window_events=settings.dedupe_window_events
-    )
-    policies = TopicPolicies(topics, Metrics(), settings.bootstrap_servers, "warn")
-    policies.check_at_start()
-    work = _Rebuild(store, consumer, settings.ingest_batch_records, progress, policies)
-    try:
-        source = (cluster, names.purchases, topics.topic_id(names.purchases))
-        work.read_purchases(source, extents(consumer, names.purchases, "purchases_topic"), decoder)
-        work.read_catalogue(cluster, names.catalog, extents(consumer, names.catalog, "catalog_topic"))
-    except KafkaException as error:
-        raise topics.clients.unavailable("reading the topics", consumer) from error
-    finally:
-        consumer.close()
-        store.close()
+    policies = TopicPolicies(topics, settings.bootstrap_servers, "warn")
+    with TopicReader(topics.clients, group=f"{settings.group_id}-rebuild") as reader:
+        store = store_of(settings, path)
+        try:
+            policies.check_at_start()
+            work = _Rebuild(
+                store=store, reader=reader, at_once=settings.ingest_batch_records, progress=progress, policies=policies
+            )
+            source = (cluster, names.purchases, topics.topic_id(names.purchases))
+            work.read_purchases(source, reader.extents(names.purchases, "purchases_topic"), decoder)
+            work.read_catalogue(cluster, names.catalog, reader.extents(names.catalog, "catalog_topic"))
+        finally:
+            store.close()
     return work.rebuilt
 
 
@@ -85,11 +81,11 @@ class _Rebuild:
     """One rebuild as it goes along."""
 
     def __init__(
-        self, store: Store, consumer: Consumer, at_once: int, progress: Progress, policies: TopicPolicies
+        self, store: Store, reader: TopicReader, at_once: int, progress: Progress, policies: TopicPolicies
     ) -> None:
         self.rebuilt = Rebuilt()
         self._store = store
-        self._consumer = consumer
+        self._reader = reader
         self._at_once = at_once
         self._progress = progress
         self._letters = _Counted()
@@ -99,12 +95,12 @@ class _Rebuild:
     def read_purchases(self, source: tuple[str, str, str], parts: Sequence[Extent], decoder: PurchaseDecoder) -> None:
         """Every partition, one after the other."""
         ingest = Ingest(
-            self._store,
-            decoder,
-            self._letters,
-            len(parts),
-            self._metrics,
-            lambda _applied: None,
+            store=self._store,
+            decoder=decoder,
+            dead_letters=self._letters,
+            partition_count=len(parts),
+            metrics=self._metrics,
+            on_applied=lambda _applied: None,
             missing=self._missing,
         )
         for part in parts:
@@ -119,7 +115,9 @@ class _Rebuild:
 
     def read_catalogue(self, cluster: str, topic: str, parts: Sequence[Extent]) -> None:
         """Everything that the catalogue says now."""
-        catalogue = Catalogue(self._store, self._letters, self._metrics, cluster, topic)
+        catalogue = Catalogue(
+            store=self._store, dead_letters=self._letters, metrics=self._metrics, cluster_id=cluster, topic=topic
+        )
         for records in self._batches(topic, parts, "catalogue"):
             catalogue.take(records)
         self.rebuilt.unreadable = self._letters.count
@@ -128,7 +126,7 @@ class _Rebuild:
         total = sum(part.end - part.first for part in parts)
         before = 0
         for part in parts:
-            for records in read_extent(self._consumer, topic, part, at_once=self._at_once):
+            for records in self._reader.read(topic, part, at_once=self._at_once):
                 yield records
                 self._progress(what, (before + records[-1].offset + 1 - part.first) / total)
             before += part.end - part.first

@@ -7,9 +7,10 @@ comes from a topic must not choose which files are opened.
 from typing import Literal
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import Producer
 
-from consumers.kafka.clients import BrokerUnavailable, produce
+from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.delivery import DeliveryReports
 from consumers.kafka.records import Record
 from model.snapshots.metadata import SnapshotRefused, version_number
 
@@ -75,14 +76,8 @@ def read_announcement(record: Record) -> tuple[str, Announcement | None]:
 
 def send_announcement(producer: Producer, topic: str, announcement: Announcement, timeout_s: float = 30) -> None:
     """Announce a model and wait until Kafka has it. Raises `BrokerUnavailable`."""
-    failed: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            failed.append(error)
-
+    reports: DeliveryReports[None] = DeliveryReports(producer)
     key = (announcement.brand_id or ALL_BRANDS).encode()
-    produce(producer, on_delivery=delivered, topic=topic, key=key, value=msgspec.json.encode(announcement))
-    if producer.flush(timeout_s) or failed:
-        reason = failed[0].str() if failed else f"not delivered within {timeout_s} s"
-        raise BrokerUnavailable(f"topic {topic}: the model {announcement.version} could not be announced: {reason}")
+    reports.send(None, topic=topic, key=key, value=msgspec.json.encode(announcement))
+    if why := reports.why_not_all(timeout_s):
+        raise BrokerUnavailable(f"topic {topic}: the model {announcement.version} could not be announced: {why}")

@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import KafkaException, Producer
 
 from consumers.kafka.clients import KafkaClients
-from consumers.kafka.topic_reader import read_all
+from consumers.kafka.topic_reader import read_topic
 from consumers.releases.announcement import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
 from consumers.releases.decisions import Decision, after_trainings
 from model.snapshots.metadata import About, SnapshotRefused, read_about, versions
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 Announced = Mapping[str, Announcement]  # by brand, "" = every brand
 OnRefused = Callable[[str, SnapshotRefused], None]
 _TOPIC_S = 10
+_READER = "alsobought-models"
 
 
 def log_refused(version: str, refused: SnapshotRefused) -> None:
@@ -50,7 +51,7 @@ def announced_now(clients: KafkaClients, topic: str) -> Announced:
     found: dict[str, Announcement] = {}
     if not _is_there(clients, topic):
         return found
-    for record in read_all(clients, topic):
+    for record in read_topic(clients, topic, group=_READER, setting="models_topic"):
         try:
             brand, announcement = read_announcement(record)
         except UnreadableAnnouncement:  # the workers pass it over, too, and say so

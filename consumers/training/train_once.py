@@ -8,12 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from confluent_kafka import Producer
 
 from config.settings import Settings
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.from_settings import clients_of
+from consumers.kafka.clients import BrokerUnavailable
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import Announcer, OnRefused, announced_now, log_refused, on_disk, once
 from consumers.releases.decisions import lineage, why_full
@@ -24,7 +26,8 @@ from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import Draft, write_snapshot
 from model.store.reader import make_durable, read_contents
 
-DATABASE = "alsobought.db"
+if TYPE_CHECKING:
+    from model.training.gated_learning import Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,13 @@ def is_put_off(settings: Settings, about: About) -> bool:
 
 def announcer_of(settings: Settings, producer: Producer | None = None) -> Announcer:
     """The announcer for these settings."""
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+    clients = clients_of(settings)
     return Announcer(
-        settings.models_folder,
-        settings.models_topic,
-        settings.keep_versions,
-        clients,
-        producer or clients.producer(compression_type="none"),
+        models=settings.models_folder,
+        topic=settings.models_topic,
+        keep_versions=settings.keep_versions,
+        clients=clients,
+        producer=producer or clients.producer(compression_type="none"),
     )
 
 
@@ -132,12 +135,12 @@ def _learnt(
 ) -> Draft:
     # gensim and SciPy take a second and 100 MB: only a process that trains imports them
     from consumers.training.recipes import gate_of, recipe_of  # noqa: PLC0415
-    from model.training.gated_learning import Serving, learn_judged  # noqa: PLC0415
+    from model.training.gated_learning import learn_judged  # noqa: PLC0415
     from model.training.learning import newest_ancestor  # noqa: PLC0415
 
     models = settings.models_folder
-    contents = read_contents(settings.data_dir / DATABASE)
-    make_durable(settings.data_dir / DATABASE)
+    contents = read_contents(settings.database)
+    make_durable(settings.database)
     reason = why_full(before.announced, before.abouts)
     if reason is None and before.abouts and is_put_off(settings, before.abouts[0]):
         reason = "how to rank is not calibrated yet"
@@ -146,21 +149,11 @@ def _learnt(
     ancestor = None if full or reason else newest_ancestor(models, before.lineage, brand_id, on_refused)
     if ancestor is None and reason is None and before.abouts:
         reason = "no version on disk can be gone on from: each was refused or is damaged"
-    serving = None
-    if before.serving is not None and settings.gate_customers:
-        try:
-            snapshot = open_snapshot(models, before.serving)
-            learnt = np.load(snapshot.folder / file_names(before.serving)["learnt"], allow_pickle=False)
-            serving = Serving(snapshot, learnt)
-        except SnapshotRefused as refused:
-            on_refused(before.serving, refused)
-        except OSError as error:  # it went away since it was opened
-            on_refused(before.serving, SnapshotRefused("missing_file", str(error)))
     return learn_judged(
         contents,
         recipe_of(settings, brand_id),
         ancestor,
-        serving,
+        _serving(settings, before.serving, on_refused),
         gate_of(settings),
         progress=progress,
         now_s=time.time(),
@@ -168,3 +161,19 @@ def _learnt(
         ranking=before.ranking,
         at_once=at_once,
     )
+
+
+def _serving(settings: Settings, version: str | None, on_refused: OnRefused) -> "Serving | None":
+    """What a candidate is judged beside; None where nothing answers, where it is damaged, or where none is judged."""
+    from model.training.gated_learning import Serving  # noqa: PLC0415 - as in `_learnt`
+
+    if version is None or not settings.gate_customers:
+        return None
+    try:
+        snapshot = open_snapshot(settings.models_folder, version)
+        return Serving(snapshot, np.load(snapshot.folder / file_names(version)["learnt"], allow_pickle=False))
+    except SnapshotRefused as refused:
+        on_refused(version, refused)
+    except OSError as error:  # it went away since it was opened
+        on_refused(version, SnapshotRefused("missing_file", str(error)))
+    return None

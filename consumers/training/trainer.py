@@ -16,7 +16,7 @@ from consumers.releases.damage import AnnouncedDamage
 from consumers.releases.folder_watch import FolderWatch
 from consumers.training.brand_schedule import BrandTrainings, rules_of
 from consumers.training.schedule import Due
-from consumers.training.train_once import DATABASE, announcer_of, is_put_off, train_once
+from consumers.training.train_once import announcer_of, is_put_off, train_once
 from model.embeddings.parameters import TooLittleData
 from model.snapshots.metadata import About, SnapshotRefused
 from model.store.reader import Watermark, read_contents, read_watermark
@@ -39,7 +39,7 @@ class Trainer:
     def __init__(self, settings: Settings, tell: Tell, producer: Producer | None = None) -> None:
         self._settings = settings
         self._tell = tell
-        self._database = settings.data_dir / DATABASE
+        self._database = settings.database
         self._announcer = announcer_of(settings, producer)
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
         self._tell_refused = once(self._refused)

@@ -6,16 +6,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.context import SpawnProcess
+from typing import NamedTuple
 
 import structlog
 
 from config.settings import Settings
-from consumers.observability.metrics import Metrics
-from consumers.observability.training_log import TrainingLog
 from consumers.training.trainer import Trainer
+from consumers.training.training_reports import TrainingReports
 
 log = structlog.get_logger(__name__)
 _RESTART_S = 5.0
@@ -43,98 +42,70 @@ def _nothing() -> None:
     pass
 
 
-@dataclass(slots=True)
+class _Running(NamedTuple):
+    """A process, and our end of its pipe."""
+
+    process: SpawnProcess
+    pipe: Connection
+
+
 class TrainerProcess:
-    """The worker's hold on the trainer; one turn after each batch of the loop."""
+    """The worker's hold on the trainer, which runs from here on; one turn after each batch of the loop.
 
-    settings: Settings
-    metrics: Metrics
-    prepare: Callable[[], None] = _nothing  # what the process does first, such as setting up its logs; it is pickled
-    _process: Any = None
-    _pipe: Connection | None = None
-    _restart_at_s: float | None = None
-    _log: TrainingLog = field(default_factory=TrainingLog)
-    _context: Any = field(default_factory=lambda: multiprocessing.get_context("spawn"))
+    `prepare` is what the process does first, such as setting up its logs; it is pickled.
+    """
 
-    def start(self) -> None:
-        """Start the process."""
-        ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(
-            target=_main, args=(self.settings, theirs, self.prepare), name="trainer", daemon=True
+    def __init__(self, settings: Settings, reports: TrainingReports, prepare: Callable[[], None] = _nothing) -> None:
+        self._settings = settings
+        self._reports = reports
+        self._prepare = prepare
+        self._restart_at_s = 0.0
+        self._running: _Running | None = self._started()
+
+    def _started(self) -> _Running:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_main, args=(self._settings, theirs, self._prepare), name="trainer", daemon=True
         )
-        self._process.start()
+        process.start()
         theirs.close()
-        self._pipe = ours
-        log.info("trainer_started", pid=self._process.pid, niceness=self.settings.trainer_niceness)
+        log.info("trainer_started", pid=process.pid, niceness=self._settings.trainer_niceness)
+        return _Running(process, ours)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None while it is not running."""
+        return None if self._running is None else self._running.process.pid
 
     def turn(self) -> None:
         """Report what the process told, and start it again some seconds after it died."""
-        if self._restart_at_s is not None:
+        if self._running is None:
             if time.monotonic() >= self._restart_at_s:
-                self._restart_at_s = None
-                self.start()
+                self._running = self._started()
             return
-        assert self._pipe is not None, "start comes first"
-        alive = True
         try:
-            while self._pipe.poll(0):
-                self._heard(*self._pipe.recv())
+            while self._running.pipe.poll(0):
+                self._reports.heard(*self._running.pipe.recv())
         except (EOFError, OSError):
-            alive = False
-        if not alive:
-            self._died(self._pipe)
+            self._died(self._running)
 
-    def _died(self, pipe: Connection) -> None:
-        self._process.join(1)
-        self.metrics.trainer_restarts.inc()
-        self.metrics.training_progress.set(0)
-        self._log.heard("", 0.0)
+    def _died(self, gone: _Running) -> None:
+        gone.process.join(1)
+        self._reports.broken_off()
         action = f"starting it again in {_RESTART_S:.0f} s"
-        log.error("trainer_died", exit_code=self._process.exitcode, action=action)
-        pipe.close()
+        log.error("trainer_died", exit_code=gone.process.exitcode, action=action)
+        gone.pipe.close()
+        self._running = None
         self._restart_at_s = time.monotonic() + _RESTART_S
-
-    def _heard(self, event: str, about: dict[str, Any]) -> None:
-        if event == "progress":
-            self.metrics.training_progress.set(about["done"])
-            self._log.heard(about["what"], about["done"], about.get("brand"))
-        elif event == "refused":
-            log.error("model_damaged", **about)
-        elif event == "unannounced":
-            log.warning("model_not_announced", **about, action="trying again")
-        else:
-            self.metrics.trainings(event).inc()
-            self._report(event, about)
-
-    def _report(self, event: str, about: dict[str, Any]) -> None:
-        if event == "trained":
-            self.metrics.training_seconds(about["kind"]).observe(about["seconds"])
-            self._count_verdict(about)
-            log.info("model_trained", **about)
-            if about["verdict"] == "refused":
-                log.warning("candidate_refused", version=about["version"], why=about["why"])
-        elif event == "too_little_data":
-            log.info("too_little_data_to_learn", **about)
-        else:
-            log.error("training_failed", **about)
-
-    def _count_verdict(self, about: dict[str, Any]) -> None:
-        self.metrics.gate_verdicts(about["outcome"]).inc()
-        if about.get("brand"):
-            return
-        for contender in ("candidate", "serving", "popular"):
-            ndcg = about[f"{contender}_ndcg"]
-            if ndcg is not None:
-                self.metrics.gate_ndcg(contender).set(ndcg)
-            elif about["verdict"] != "unjudged":
-                self.metrics.gate_ndcg.forget(contender)
 
     def stop(self) -> None:
         """End the process; a training that runs is dropped, its half-written snapshot is never seen."""
-        if self._pipe is not None:
-            self._pipe.close()  # it ends itself when nobody is at the other end
-        if self._process is not None:
-            self._process.join(1)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join(3)
+        if self._running is None:
+            return
+        process, pipe = self._running
+        pipe.close()  # it ends itself when nobody is at the other end
+        process.join(1)
+        if process.is_alive():
+            process.kill()
+            process.join(3)

@@ -1,6 +1,6 @@
 """Which products may be offered: not those that the catalogue has withdrawn, and of one brand where one is named.
 
-It mirrors the store's products as arrays, since a micro-batch asks this of thousands of numbers.
+It mirrors the products as arrays, since a micro-batch asks this of thousands of numbers.
 """
 
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model.store.writer import Store
+from model.catalogue.packed_products import PackedProducts
 
 _TOGETHER = 4096  # products that are objects at the same time
 
 
-class Shelf:
-    """Follows a store. `changed` must be called with what the catalogue changed; new products are found by itself."""
+class Eligibility:
+    """Follows the products. `changed` must be called with what the catalogue changed; new ones it finds by itself."""
 
-    def __init__(self, store: Store) -> None:
-        self._products = store.products()
+    def __init__(self, products: PackedProducts) -> None:
+        self._products = products
         self._size = 0
         self._withdrawn = np.zeros(1024, bool)
         self._brand = np.zeros(1024, np.int32)  # by product number: the brand's place in `_brands`
@@ -42,7 +42,7 @@ class Shelf:
         return bool(np.any(before & ~now))
 
     def follow(self) -> None:
-        """Take up the store's new products. Every question does, too; a million take a second."""
+        """Take up the new products. Every question does, too; a million take a second."""
         size = len(self._products)
         if size == self._size:
             return

@@ -146,7 +146,9 @@ def _wrapped(model: FastWord2Vec) -> Item2vec:
     arrays = [np.asarray(array).view() for array in (model.wv.vectors, model.syn1neg, counts)]
     for array in arrays:
         array.flags.writeable = False
-    return Item2vec(list(model.wv.index_to_key), arrays[0], arrays[1], arrays[2], model)
+    return Item2vec(
+        keys=list(model.wv.index_to_key), vectors=arrays[0], outputs=arrays[1], counts=arrays[2], gensim=model
+    )
 
 
 def _buyers(bought: Bought, products: int) -> NDArray[np.int64]:

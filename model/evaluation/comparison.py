@@ -147,14 +147,14 @@ class _Hall:
         if self._plan.peers:
             rows += self._peer_rows(window)
         return Table(
-            window,
-            len(tested.truth.customers),
-            tested.unknown_customers,
-            len(np.unique(tested.train.products)),
-            float(tested.truth.sizes().mean()),
-            rows,
-            calibration,
-            examples(tested, self._shown),
+            window=window,
+            customers=len(tested.truth.customers),
+            unknown_customers=tested.unknown_customers,
+            products=len(np.unique(tested.train.products)),
+            bought_each=float(tested.truth.sizes().mean()),
+            rows=rows,
+            calibration=calibration,
+            examples=examples(tested, self._shown),
         )
 
     # -- ours
@@ -280,7 +280,9 @@ def _set(model: OfflineRecommender, recipe: OfflineRecipe) -> OfflineRecommender
 
 
 def _row(name: str, runs: list[Judged], seconds: float, note: str) -> Row:
-    return Row(name, medians([run.means() for run in runs]), averaged(runs), seconds, note)
+    return Row(
+        name=name, means=medians([run.means() for run in runs]), judged=averaged(runs), seconds=seconds, note=note
+    )
 
 
 def _note(recipe: OfflineRecipe) -> str:

@@ -8,7 +8,7 @@ histories, trends and neighbours, as the service does.
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,35 +52,34 @@ class _Learner:
     increment: UpdateParameters
     model: Item2vec | None = None
     votes: ProductVotes | None = None
-    learnt: NDArray[np.uint32] | None = None  # lines by customer number
+    learnt: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))  # lines by customer number
     parent: Parent | None = None
 
-    def learn(self, histories: Histories, keys: Sequence[str], now_s: float) -> str:
-        """Learn all there is as the schedule wants it; returns what was done."""
+    def learn(self, histories: Histories, keys: Sequence[str], now_s: float) -> tuple[str, Item2vec]:
+        """Learn all there is as the schedule wants it; returns what was done, and the model that there is then."""
         if self.model is not None and self.schedule == "frozen":
-            return "nothing"
+            return "nothing", self.model
         if self.model is None or self.schedule == "full retrain" or self._must_rebuild(histories, now_s):
-            self.model = item2vec.train(histories, keys, self.recipe.parameters)
+            model = item2vec.train(histories, keys, self.recipe.parameters)
             kind = "full"
         else:
-            self._update(histories, keys)
+            model = self._updated(self.model, histories, keys)
             kind = "increment"
         if self.recipe.needs_votes:
-            sets = in_vocabulary(distinct(histories), self.model.rows_of(keys))
-            self.votes = learn_votes(sets, len(self.model.keys), self.recipe.votes)
-        self._remember(histories, now_s, kind)
-        return kind
+            sets = in_vocabulary(distinct(histories), model.rows_of(keys))
+            self.votes = learn_votes(sets, len(model.keys), self.recipe.votes)
+        self.model = model
+        self._remember(model, histories, now_s, kind)
+        return kind, model
 
-    def _update(self, histories: Histories, keys: Sequence[str]) -> None:
-        assert self.model is not None, "an increment needs a model"
-        assert self.learnt is not None, "an increment needs to know what was learnt"
+    def _updated(self, model: Item2vec, histories: Histories, keys: Sequence[str]) -> Item2vec:
         new = not_yet_learnt(histories, self.learnt)
         replayed = {"update": 0, "update with replay": max(self.increment.replay, 3)}
         increment = replace(self.increment, replay=replayed.get(self.schedule, self.increment.replay))
-        self.model = item2vec.update(self.model, new, histories, keys, self.recipe.parameters, increment=increment)
+        return item2vec.update(model, new, histories, keys, self.recipe.parameters, increment=increment)
 
     def _must_rebuild(self, histories: Histories, now_s: float) -> bool:
-        if self.schedule != "shipped schedule" or self.learnt is None:
+        if self.schedule != "shipped schedule":
             return False
         situation = Situation(
             database_id="",
@@ -93,14 +92,13 @@ class _Learner:
         # A slice is weeks long: the limit of age, which is for the wall clock, would always ask for a full training.
         return rebuild_reason(self.parent, situation, replace(self.limits, age_s=float("inf"))) is not None
 
-    def _remember(self, histories: Histories, now_s: float, kind: str) -> None:
-        assert self.model is not None, "something was learnt"
+    def _remember(self, model: Item2vec, histories: Histories, now_s: float, kind: str) -> None:
         self.learnt = lines_of_customers(histories)
         full = kind == "full" or self.parent is None
         self.parent = Parent(
             database_id="",
             parameters=self.recipe.parameters,
-            vocabulary_at_full=len(self.model.keys) if full or self.parent is None else self.parent.vocabulary_at_full,
+            vocabulary_at_full=len(model.keys) if full or self.parent is None else self.parent.vocabulary_at_full,
             updates_since_full=0 if full or self.parent is None else self.parent.updates_since_full + 1,
             full_at_s=now_s,
             lines_learnt=len(histories.products),
@@ -151,14 +149,20 @@ def _bounds(histories: Histories, slices: int) -> NDArray[np.int64]:
 
 def _step(learner: _Learner, split: Split, keys: Sequence[str], number: int, now_s: float) -> Step:
     started = time.process_time()  # not the clock's: what else the machine does must not count
-    kind = learner.learn(split.train, keys, now_s)
+    kind, item_vectors = learner.learn(split.train, keys, now_s)
     seconds = time.process_time() - started
-    assert learner.model is not None, "learnt above"
-    made = put_together(split.train, keys, learner.model, learner.recipe)
+    made = put_together(split.train, keys, item_vectors, learner.recipe)
     made = made if learner.votes is None else made.with_table(learner.votes)
     shown = made.recommend(split.truth.customers, _K)
     judged = judge(shown, split.truth, np.bincount(split.train.products, minlength=len(keys)))
-    return Step(learner.schedule, number, judged, seconds, len(learner.model.keys), kind)
+    return Step(
+        schedule=learner.schedule,
+        slice=number,
+        judged=judged,
+        seconds=seconds,
+        vocabulary=len(item_vectors.keys),
+        kind=kind,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,11 @@ def _summary(name: str, steps: Sequence[Step]) -> Summary:
     later = [step for step in steps if step.slice > 1]
     judged = [step.judged for step in steps if len(step.judged.ndcg)]
     return Summary(
-        name,
-        float(np.mean([one.mean("ndcg") for one in judged])),
-        float(np.mean([one.mean("hit_rate") for one in judged])),
-        float(np.mean([one.coverage for one in judged])),
-        sum(step.seconds for step in later),
-        steps[-1].vocabulary,
-        sum(step.kind == "full" for step in later),
+        schedule=name,
+        ndcg=float(np.mean([one.mean("ndcg") for one in judged])),
+        hit_rate=float(np.mean([one.mean("hit_rate") for one in judged])),
+        coverage=float(np.mean([one.coverage for one in judged])),
+        seconds=sum(step.seconds for step in later),
+        vocabulary=steps[-1].vocabulary,
+        full_trainings=sum(step.kind == "full" for step in later),
     )

@@ -39,7 +39,7 @@ class FlatRows:
         return cls(flat)
 
     def copy(self) -> "FlatRows":
-        """The same rows, to be rewritten apart from these."""
+        """A copy of these rows, to be rewritten apart from them."""
         return FlatRows.build(self._stored)
 
     def write(self, path: Path) -> None:

@@ -96,7 +96,7 @@ class InvertedRows:
         return self._halves[begin : begin + size * self._filled].reshape(size, self._filled)
 
     def copy(self) -> "InvertedRows":
-        """The same rows, to be rewritten apart from these."""
+        """A copy of these rows, to be rewritten apart from them."""
         other = InvertedRows(self._block.copy(), self.dimension)
         other.probes = self.probes  # the block has those of when it was read
         return other
@@ -276,7 +276,7 @@ def _up_to_lanes(dimension: int) -> int:
 
 
 def _filled_up(matrix: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
-    """The same rows with zeros behind them."""
+    """The rows with zeros behind them."""
     filled = np.zeros((len(matrix), dimension), np.float32)
     filled[:, : matrix.shape[1]] = matrix
     return filled

@@ -60,7 +60,13 @@ def hold_out(
     if len(split.truth.customers) < least:
         return None
     truth = sampled(split.truth, customers, _SEED)
-    return HeldOut(lines_where(histories, ~later), split.train, truth, int(np.count_nonzero(later)), cut_s)
+    return HeldOut(
+        kept=lines_where(histories, ~later),
+        known=split.train,
+        truth=truth,
+        lines=int(np.count_nonzero(later)),
+        since_s=cut_s,
+    )
 
 
 def _order_of_leaving(histories: Histories, learnt: NDArray[np.integer]) -> NDArray[np.int64]:

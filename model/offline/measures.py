@@ -102,7 +102,7 @@ def difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval:
 
 
 def relative_difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval | None:
-    """The same as a share of theirs, 0.04 = 4 % more; None where theirs is 0.
+    """The difference as a share of theirs, 0.04 = 4 % more; None where theirs is 0.
 
     The interval is that of a ratio of paired means, by the delta method: their mean is uncertain, too.
     """

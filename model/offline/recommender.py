@@ -78,11 +78,11 @@ class OfflineRecommender:
         return shown
 
     def with_weights(self, weights: Weights | None) -> "OfflineRecommender":
-        """The same model with other weights of the second stage."""
+        """This model with other weights of the second stage."""
         return self._under(replace(self.recipe, weights=weights))
 
     def with_scoring(self, scoring: Scoring) -> "OfflineRecommender":
-        """The same vectors under another first stage; neighbours follow where recency has changed."""
+        """This model's vectors under another first stage; neighbours follow where recency has changed."""
         now = self.recipe.scoring
         if scoring == now:
             return self
@@ -94,7 +94,7 @@ class OfflineRecommender:
         return replace(changed, model=made).with_table(self.model.votes)
 
     def with_votes(self, votes: VoteParameters) -> "OfflineRecommender":
-        """The same model with a table of product votes that is learnt."""
+        """This model with a table of product votes that is learnt."""
         sets = in_vocabulary(self.bought, self.model.row_of_number.astype(np.int64))
         table = learn_votes(sets, len(self.item2vec.keys), votes)
         return self._under(replace(self.recipe, votes=votes)).with_table(table)
@@ -121,7 +121,9 @@ def put_together(
 ) -> OfflineRecommender:
     """All but the product votes, around item vectors that are there."""
     model = _put_together(histories, learnt, learnt.rows_of(keys), recipe)
-    return OfflineRecommender(histories, distinct(histories), learnt, recipe, model)
+    return OfflineRecommender(
+        histories=histories, bought=distinct(histories), item2vec=learnt, recipe=recipe, model=model
+    )
 
 
 def _put_together(

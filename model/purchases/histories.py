@@ -41,7 +41,7 @@ def customer_of_line(histories: Histories) -> NDArray[np.int64]:
 
 
 def in_time_order(histories: Histories) -> Histories:
-    """The same lines, oldest first within each customer; lines of the same time keep their order."""
+    """The histories with each customer's lines oldest first; lines of the same time keep their order."""
     return _sorted_by_time(histories, customer_of_line(histories))[0]
 
 

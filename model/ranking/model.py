@@ -171,7 +171,13 @@ class RankingModel:
         )
 
     def _sources(self) -> FeatureSources:
-        return FeatureSources(self.index, self.demand, self.number_of_row, self.neighbours, self.votes)
+        return FeatureSources(
+            index=self.index,
+            demand=self.demand,
+            number_of_row=self.number_of_row,
+            neighbours=self.neighbours,
+            votes=self.votes,
+        )
 
 
 def unbound_model(

@@ -40,7 +40,7 @@ class Weights:
         return np.array([getattr(self, name) for name in FEATURES], np.float64)
 
     def without(self, parts: Sequence[str]) -> "Weights":
-        """The same with some of FEATURES switched off."""
+        """These weights with some of FEATURES switched off."""
         return replace(self, **dict.fromkeys(parts, 0.0))
 
 

@@ -49,7 +49,7 @@ class ProductVotes:
         )
 
     def extended(self, items: int) -> "ProductVotes":
-        """The same table for a model that has got further rows behind these: the new ones have no votes yet."""
+        """This table for a model that has got further rows behind its own: the new ones have no votes yet."""
         place = np.zeros(items, np.int32)
         place[: len(self.place)] = self.place
         return ProductVotes(place, self.rows, self.weights)

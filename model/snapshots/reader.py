@@ -114,7 +114,7 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
         raise SnapshotRefused("bad_metadata", f"{folder}: its metadata are those of {metadata.version[:80]!r}")
     centre = np.array(metadata.centre, np.float32)
     model = unbound_model(vectors=vectors, index=index, ranking=metadata.ranking, votes=votes, centre=centre)
-    snapshot = Snapshot(folder, metadata, model, similar, products)
+    snapshot = Snapshot(folder=folder, metadata=metadata, model=model, similar=similar, products=products)
     _check_shapes(snapshot, votes)
     _check_answers(snapshot)
     return snapshot

@@ -41,15 +41,23 @@ class Orders:
         return cls(*(np.concatenate([getattr(orders, name) for orders in batches]) for name in names))
 
     def without_lines_of(self, customers: Collection[int]) -> "Orders":
-        """The same orders, those of these customers empty and nobody's; their hashes stay."""
+        """These orders with those of `customers` empty and nobody's; their hashes stay."""
         gone = np.isin(self.customers, np.fromiter(customers, np.uint32))
         kept = ~np.repeat(gone, self.sizes)
         zeroed = (np.where(gone, column.dtype.type(0), column) for column in (self.customers, self.times, self.sizes))
         nobody, never, empty = zeroed
-        return Orders(nobody, self.logs, never, empty, self.hashes, self.products[kept], self.prices[kept])
+        return Orders(
+            customers=nobody,
+            logs=self.logs,
+            times=never,
+            sizes=empty,
+            hashes=self.hashes,
+            products=self.products[kept],
+            prices=self.prices[kept],
+        )
 
     def by_customer(self, size: int, paid: Mapping[int, float]) -> list["Orders"]:
-        """The same lines, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
+        """These orders, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
 
         Each customer's lines keep their order. The prices said are those in `paid`, by product number, each once.
         Orders of nobody are left out, and so are hashes.
@@ -68,13 +76,13 @@ class Orders:
         ends = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
         return [
             Orders(
-                customers[start:stop],
-                self.logs[order[start:stop]],
-                self.times[order[start:stop]],
-                sizes[start:stop],
-                np.zeros(stop - start, np.uint64),
-                products[ends[start] : ends[stop]],
-                prices[ends[start] : ends[stop]],
+                customers=customers[start:stop],
+                logs=self.logs[order[start:stop]],
+                times=self.times[order[start:stop]],
+                sizes=sizes[start:stop],
+                hashes=np.zeros(stop - start, np.uint64),
+                products=products[ends[start] : ends[stop]],
+                prices=prices[ends[start] : ends[stop]],
             )
             for start, stop in pairwise([0, *cuts, len(customers)])
         ]

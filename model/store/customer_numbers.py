@@ -6,6 +6,8 @@ here and the file need not be asked.
 
 from collections.abc import Iterable, Mapping
 
+from model.purchases.changes import Forget, LogRecord
+
 Customer = tuple[str, int, int]  # profile, log, number
 
 
@@ -24,6 +26,18 @@ class CustomerNumbers:
     def everywhere(self, profile: str) -> list[int]:
         """The profile's numbers in all logs."""
         return [numbers[profile] for numbers in self._numbers.values() if profile in numbers]
+
+    def unknown(self, records: Iterable[LogRecord], logs: Mapping[int, int]) -> set[str]:
+        """Profiles in these records that the file must be asked for; `logs` has the log of each partition."""
+        wanted: set[str] = set()
+        known = {partition: self.of_log(log) for partition, log in logs.items()}
+        for record in records:
+            change = record.change
+            if isinstance(change, Forget):
+                wanted |= {change.profile, change.also}  # in whatever log
+            elif change is not None and change.profile not in known[record.partition]:
+                wanted.add(change.profile)
+        return wanted
 
     def add(self, customers: Iterable[Customer]) -> None:
         """Remember these."""

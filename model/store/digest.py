@@ -67,7 +67,14 @@ def _state(db: sqlite3.Connection) -> State:
         listed += 1
     offsets = dict(contents.watermark.offsets)
     records = sum(offsets.values()) - _missing(db)
-    return State(digest.hexdigest(), customers, len(contents.histories.products), listed, offsets, records)
+    return State(
+        digest=digest.hexdigest(),
+        customers=customers,
+        lines=len(contents.histories.products),
+        listed=listed,
+        offsets=offsets,
+        records=records,
+    )
 
 
 def _missing(db: sqlite3.Connection) -> int:

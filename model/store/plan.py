@@ -118,13 +118,13 @@ class Plan:
         purchases = [purchase for _, purchase in orders]
         self._parts.append(
             Orders(
-                np.array(self._numbers_of_customers(orders), np.uint32),
-                np.array([log for log, _ in orders], np.uint32),
-                np.array([purchase.time_s for purchase in purchases], np.uint32),
-                np.array([len(purchase.products) for purchase in purchases], np.uint16),
-                np.array(list(compress(hashes, new)), np.uint64),
-                np.array(self._numbers_of_products(purchases), np.uint32),
-                np.array(list(chain.from_iterable([purchase.prices for purchase in purchases])), np.float32),
+                customers=np.array(self._numbers_of_customers(orders), np.uint32),
+                logs=np.array([log for log, _ in orders], np.uint32),
+                times=np.array([purchase.time_s for purchase in purchases], np.uint32),
+                sizes=np.array([len(purchase.products) for purchase in purchases], np.uint16),
+                hashes=np.array(list(compress(hashes, new)), np.uint64),
+                products=np.array(self._numbers_of_products(purchases), np.uint32),
+                prices=np.array(list(chain.from_iterable([purchase.prices for purchase in purchases])), np.float32),
             )
         )
 

@@ -90,7 +90,7 @@ def read_histories(path: Path) -> Histories:
 
 
 def contents_of(db: sqlite3.Connection) -> Contents:
-    """The same, within a transaction that is already open; what contradicts itself raises as it comes."""
+    """As `read_contents`, within a transaction that is already open; what contradicts itself raises as it comes."""
     tail = _tail(db)
     contents = Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
     refuse_unknown(contents.histories.products, len(contents.products))

@@ -1,4 +1,4 @@
-"""What the store writes to its file, statement by statement, inside the transactions of `model.store.writer`."""
+"""The store's SQL, statement by statement: what it reads, and what it writes inside the transactions of the writer."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,15 @@ from model.store.write_buffer import Tail
 
 # (cluster, topic, topic id): offsets mean nothing outside of it
 Source = tuple[str, str, str]
+
+CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT value FROM json_each(?))"
+# the log is looked at here: SQLite would look for each customer in each log
+HISTORIES = (
+    "SELECT c.profile, c.log, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
+    "WHERE c.profile IN (SELECT value FROM json_each(?)) ORDER BY c.profile, c.log"
+)
+HISTORIES_OF = "SELECT customer, log, lines FROM history WHERE customer IN (SELECT value FROM json_each(?))"
+PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
 
 _SOURCE = "cluster = ? AND topic = ? AND topic_id = ?"
 _LAST_LOG = (

@@ -2,19 +2,15 @@
 
 A batch of log records comes in; its order lines, new customers, new products and the next offsets are committed
 together or not at all, so an order is counted once however often it is read. Fresh lines wait in a `tail` (a row for
-each batch, mirrored in memory) and are folded into one row for each customer, which keeps a read at one statement for a
-whole micro-batch of customers. A fold begins by dividing the tail by customer, and moves a part of it with each batch,
-so that no batch takes long. Layouts compared: tests/benchmarks/bench_store.py.
+each batch, mirrored in memory) and are folded into one row for each customer (`folding`), which keeps a read at one
+statement for a whole micro-batch of customers. Layouts compared: tests/benchmarks/bench_store.py.
 """
 
 import sqlite3
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,31 +25,11 @@ from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
 from model.store.dedupe_window import RecentEvents
+from model.store.folding import Folding
 from model.store.plan import Applied, Known, Log, Plan
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
-from model.store.write_buffer import Tail
 
-_CUSTOMERS = "SELECT profile, log, id FROM customer WHERE profile IN (SELECT value FROM json_each(?))"
-# the log is looked at here: SQLite would look for each customer in each log
-_HISTORIES = (
-    "SELECT c.profile, c.log, c.id, h.lines FROM customer c LEFT JOIN history h ON h.customer = c.id "
-    "WHERE c.profile IN (SELECT value FROM json_each(?)) ORDER BY c.profile, c.log"
-)
-_HISTORIES_OF = "SELECT customer, log, lines FROM history WHERE customer IN (SELECT value FROM json_each(?))"
-_PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdrawn FROM product ORDER BY id"
-
-_PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
-# each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
-_CUSTOMERS_PER_WAITING_EVENT = 10
 _NONE_MISSING: Mapping[tuple[int, str], int] = MappingProxyType({})
-
-
-class _Part(NamedTuple):
-    """A part of an older tail that is being folded: a range of customers."""
-
-    row: int  # of the file's `tail`
-    last_customer: int
-    lines: Tail
 
 
 class Store:
@@ -69,13 +45,13 @@ class Store:
     ) -> None:
         """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
         self.path = path
-        self._fold_at = fold_every_events
         self._db = open_to_write(path)
         self._logs: dict[int, Log] = {}  # partition -> log, of the partitions assigned to this worker
         self._numbers = ProductNumbers()
         self._recent = RecentEvents(dedupe_window_events)
-        self._tail = Tail()
-        self._leaving: list[_Part] = []  # customers ascending, each in one part
+        self._folding = Folding(
+            transaction=self._transaction, numbers=self._numbers, recent=self._recent, every_events=fold_every_events
+        )
         self._customers = CustomerNumbers(customers_in_memory)
         self._erased_in_wal = False
         try:
@@ -87,7 +63,7 @@ class Store:
             raise
 
     def _load(self) -> None:
-        for number, paid, *about, withdrawn in self._db.execute(_PRODUCTS):
+        for number, paid, *about, withdrawn in self._db.execute(statements.PRODUCTS):
             added = self._numbers.add(Product._make((*about, bool(withdrawn))), paid)
             assert number == added, "product numbers are dense"
         row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
@@ -174,7 +150,13 @@ class Store:
         if Forget in {type(record.change) for record in records}:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
         self._find_customers(records)
-        known = Known(self._logs, self._customers, self._last_customer, self._numbers, self._recent)
+        known = Known(
+            logs=self._logs,
+            customers=self._customers,
+            last_customer=self._last_customer,
+            products=self._numbers,
+            recent=self._recent,
+        )
         plan = Plan(known, records)
         with self._transaction() as db:
             self._write(db, plan)
@@ -184,10 +166,7 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        if self._leaving:
-            self._fold_parts(1 + 2 * len(records) // _PART_EVENTS)  # faster than the next tail grows
-        elif self._tail.events >= max(self._fold_at, self._last_customer // _CUSTOMERS_PER_WAITING_EVENT):
-            self._divide_tail()
+        self._folding.go_on(len(records), self._last_customer)
         return plan.result
 
     def _find_customers(self, records: Iterable[LogRecord]) -> None:
@@ -195,17 +174,10 @@ class Store:
         self._customers.make_room()
         if self._customers.complete:
             return
-        wanted: set[str] = set()
-        known = {partition: self._customers.of_log(log.number) for partition, log in self._logs.items()}
-        for record in records:
-            change = record.change
-            if isinstance(change, Forget):
-                wanted |= {change.profile, change.also}
-            elif change is not None and change.profile not in known[record.partition]:
-                wanted.add(change.profile)
-        names = msgspec.json.encode(sorted(wanted)).decode()
+        unknown = self._customers.unknown(records, {number: log.number for number, log in self._logs.items()})
+        names = msgspec.json.encode(sorted(unknown)).decode()
         with explained(self.path):
-            self._customers.add(self._db.execute(_CUSTOMERS, (names,)))
+            self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
 
     def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
         statements.write_plan(db, plan, self._logs, len(self._numbers))
@@ -222,7 +194,7 @@ class Store:
             self._keep(plan.orders, plan.paid)
 
     def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
-        self._tail.add(orders, paid)
+        self._folding.keep(orders, paid)
         for log in np.unique(orders.logs).tolist():
             self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
 
@@ -234,38 +206,7 @@ class Store:
 
     def fold(self) -> None:
         """Move all waiting lines into their customers' rows."""
-        self._fold_parts(len(self._leaving))
-        if self._tail.events:
-            self._divide_tail()
-            self._fold_parts(len(self._leaving))
-
-    def _divide_tail(self) -> None:
-        """Begin to fold."""
-        paid = self._numbers.changed(self._tail.paid)
-        parts = self._tail.parts(_PART_EVENTS, paid)
-        with self._transaction() as db:
-            rows = statements.divide_tail(db, parts, self._recent.packed(self._tail.logs))
-        self._numbers.pay(paid)
-        self._tail = Tail()
-        for row, part in zip(rows, parts, strict=True):
-            self._leaving.append(_Part(row, int(part.customers.max(initial=0)), Tail()))
-            self._leaving[-1].lines.add(part, part.prices_paid())
-
-    def _fold_parts(self, most: int) -> None:
-        """Move the oldest parts into their customers' rows."""
-        if not self._leaving:
-            return
-        with self._transaction() as db:
-            for part in self._leaving[:most]:
-                statements.fold(db, part.row, part.lines)
-        del self._leaving[:most]
-
-    def _waiting(self, customer: int) -> tuple[int | None, bytes]:
-        """The log and the packed lines of a customer that are not folded yet; None when there are none."""
-        place = bisect_left(self._leaving, customer, key=attrgetter("last_customer"))
-        older = self._leaving[place].lines.of_customer(customer) if place < len(self._leaving) else (None, b"")
-        newer = self._tail.of_customer(customer)
-        return newer[0] or older[0], older[1] + newer[1]
+        self._folding.finish()
 
     def list_products(self, listed: Sequence[Product], positions: Mapping[str, int]) -> list[int]:
         """Take up catalogue entries (new or changed, the last of one product wins), and the catalogue's next offsets.
@@ -313,7 +254,7 @@ class Store:
         listed = self._numbers.by_number[number].price
         if listed is not None:
             return listed
-        paid = self._tail.paid.get(number, self._numbers.price_of(number))
+        paid = self._folding.tail.paid.get(number, self._numbers.price_of(number))
         return None if paid is None else shortest_price(paid)
 
     def number_of(self, brand: str, product_id: str) -> int | None:
@@ -330,23 +271,23 @@ class Store:
         found: dict[str, bytes] = {}
         numbers: dict[str, int] = {}
         with explained(self.path), consistent(self.path):
-            for profile, log, customer, lines in self._db.execute(_HISTORIES, (wanted,)):
+            for profile, log, customer, lines in self._db.execute(statements.HISTORIES, (wanted,)):
                 if log in open_logs:
-                    found[profile] = found.get(profile, b"") + (lines or b"") + self._waiting(customer)[1]
+                    found[profile] = found.get(profile, b"") + (lines or b"") + self._folding.of_customer(customer)[1]
                     numbers[profile] = customer
             return histories_of(
                 [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
             )
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
-        """The same by customer numbers, ascending; who bought nothing in the partitions of this worker is left out."""
+        """As `histories`, by customer number, ascending; who bought nothing in this worker's partitions is left out."""
         wanted = msgspec.json.encode(list(customers)).decode()
         open_logs = self._open_logs()
         found: dict[int, bytes] = {}
         with explained(self.path), consistent(self.path):
-            folded = {customer: row for customer, *row in self._db.execute(_HISTORIES_OF, (wanted,))}
+            folded = {customer: row for customer, *row in self._db.execute(statements.HISTORIES_OF, (wanted,))}
             for customer in sorted(set(customers)):
-                waiting_log, waiting = self._waiting(customer)
+                waiting_log, waiting = self._folding.of_customer(customer)
                 log, lines = folded.get(customer, (waiting_log, b""))
                 if log in open_logs:
                     found[customer] = lines + waiting

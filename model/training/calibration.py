@@ -90,7 +90,9 @@ def calibrate_on(trials: Sequence[Trial], recipe: OfflineRecipe) -> Calibration:
     usable = [replace(trial, truth=sampled(trial.truth, _MOST_CUSTOMERS, seed=0)) for trial in trials]
     usable = [trial for trial in usable if len(trial.truth.customers) >= _LEAST_CUSTOMERS]
     if not usable or recipe.weights is None:
-        return Calibration(recipe.scoring, None, recipe.votes, "index", 0, 0, {})
+        return Calibration(
+            scoring=recipe.scoring, weights=None, votes=recipe.votes, source="index", windows=0, customers=0, ndcg={}
+        )
     plain = _with_settings(usable, recipe.weights)
     staged = _with_first_stage(plain)
     tried: dict[str, tuple[Sequence[Trial], Weights | None]] = {
@@ -107,7 +109,15 @@ def calibrate_on(trials: Sequence[Trial], recipe: OfflineRecipe) -> Calibration:
         weights = _weights(chosen, recipe.weights)
     settled = chosen[0].recommender.recipe
     tested = len(_to_try(chosen).truth.customers)
-    return Calibration(settled.scoring, weights, settled.votes, source, len(usable), tested, ndcg)
+    return Calibration(
+        scoring=settled.scoring,
+        weights=weights,
+        votes=settled.votes,
+        source=source,
+        windows=len(usable),
+        customers=tested,
+        ndcg=ndcg,
+    )
 
 
 def calibrated(recipe: OfflineRecipe, found: Calibration) -> OfflineRecipe:

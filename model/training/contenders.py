@@ -44,7 +44,13 @@ def moment_of(held: HeldOut, products: Sequence[Product], trend_days: int) -> Mo
     demand.add(held.known.products, held.known.times)
     tested = of_customers(held.known, held.truth.customers)
     withdrawn = np.array([product.withdrawn for product in products], bool)
-    return Moment(held.known, tested.customers.astype(np.int64), distinct(tested), demand, withdrawn)
+    return Moment(
+        known=held.known,
+        customers=tested.customers.astype(np.int64),
+        bought=distinct(tested),
+        demand=demand,
+        withdrawn=withdrawn,
+    )
 
 
 def next_products(model: RankingModel, moment: Moment, k: int) -> NDArray[np.int64]:

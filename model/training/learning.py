@@ -108,13 +108,13 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
         customers_erased=about.customers_erased,
     )
     return Ancestor(
-        about.version,
-        parent,
-        partial(item2vec.load, folder / names["model"]),
-        partial(ProductVotes.read, folder / names["votes"]),
-        about.ranking,
-        np.load(folder / names["learnt"], allow_pickle=False),
-        about.offsets,
+        version=about.version,
+        parent=parent,
+        load=partial(item2vec.load, folder / names["model"]),
+        votes=partial(ProductVotes.read, folder / names["votes"]),
+        ranking=about.ranking,
+        learnt=np.load(folder / names["learnt"], allow_pickle=False),
+        offsets=about.offsets,
     )
 
 
@@ -137,14 +137,7 @@ def learn(
     started = time.perf_counter()
     histories = of_brand(contents.histories, contents.products, recipe.brand_id)
     new = histories if ancestor is None else _new_lines(contents, recipe, ancestor)
-    situation = Situation(
-        database_id=contents.watermark.database_id,
-        parameters=recipe.parameters,
-        vocabulary=item2vec.vocabulary_size(histories, recipe.parameters.min_count),
-        new_lines=len(new.products),
-        now_s=now_s,
-        customers_erased=contents.customers_erased,
-    )
+    situation = _situation(contents, histories, new, recipe, now_s)
     full_reason = _rebuild_reason(contents, situation, recipe, ancestor)
     keys = [product.key for product in contents.products]
     if full_reason is None and ancestor is not None:
@@ -168,6 +161,17 @@ def learn(
         seconds=time.perf_counter() - started,
     )
     return drafted(contents, histories, learnt, now_s)
+
+
+def _situation(contents: Contents, histories: Histories, new: Histories, recipe: Recipe, now_s: float) -> Situation:
+    return Situation(
+        database_id=contents.watermark.database_id,
+        parameters=recipe.parameters,
+        vocabulary=item2vec.vocabulary_size(histories, recipe.parameters.min_count),
+        new_lines=len(new.products),
+        now_s=now_s,
+        customers_erased=contents.customers_erased,
+    )
 
 
 def _rebuild_reason(contents: Contents, now: Situation, recipe: Recipe, ancestor: Ancestor | None) -> str | None:

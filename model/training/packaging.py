@@ -78,7 +78,14 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
         self_test=self_tests(model.index, model.vectors),
     )
     products = columns_of(contents.products, model.number_of_row, model.demand.total)
-    return Draft(learnt.item2vec, model, similar, products, metadata, lines_of_customers(contents.histories))
+    return Draft(
+        item2vec=learnt.item2vec,
+        model=model,
+        similar=similar,
+        products=products,
+        metadata=metadata,
+        learnt=lines_of_customers(contents.histories),
+    )
 
 
 def _ranking_model(learnt: Learnt, products: Sequence[Product], histories: Histories) -> RankingModel:

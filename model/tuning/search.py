@@ -114,7 +114,9 @@ def search(
     """
     before_test = split(histories, plan.cut).train
     windows = windows_of(before_test, plan.cut, plan.validation)
-    return _Searching(windows, keys, plan, _Ends(is_over, is_stopped), progress).run(on_attempt)
+    ends = _Ends(is_over, is_stopped)
+    searching = _Searching(windows=windows, keys=keys, plan=plan, ends=ends, progress=progress)
+    return searching.run(on_attempt)
 
 
 @dataclass(frozen=True, slots=True)

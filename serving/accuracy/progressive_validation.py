@@ -101,7 +101,7 @@ class LiveJudge:
                 continue
             numbers = [self.store.number_of(purchase.brand, product_id) for product_id in purchase.products]
             if all(number in before for number in numbers):
-                self.metrics.repurchases(self.metrics.brand_label(purchase.brand)).inc()
+                self.metrics.accuracy.repurchases(self.metrics.brand_label(purchase.brand)).inc()
                 continue
             new = frozenset(number for number in numbers if number is not None and number not in before)
             cases.append(_Case(purchase.profile, purchase.brand, new))
@@ -109,13 +109,13 @@ class LiveJudge:
 
     def _count(self, case: _Case, ranks: Sequence[float]) -> str:
         label = self.metrics.brand_label(case.brand)
-        self.metrics.judged_purchases(label).inc()
+        self.metrics.accuracy.judged_purchases(label).inc()
         bought = np.array(list(case.bought), np.int64)
         if not any(len(model.rows_of(bought)) for model in self.models.asked(case.brand or None)):
-            self.metrics.judged_unknown(label).inc()
+            self.metrics.accuracy.judged_unknown(label).inc()
         for by, rank in zip(BY, ranks, strict=True):
-            self.metrics.hits(by, label).inc(rank > 0)
-            self.metrics.reciprocal_ranks(by, label).inc(rank)
+            self.metrics.accuracy.hits(by, label).inc(rank > 0)
+            self.metrics.accuracy.reciprocal_ranks(by, label).inc(rank)
         for name in (label, EVERY_BRAND):
             self._last.setdefault(name, LastJudged(self.window)).add(ranks)
         return label
@@ -123,5 +123,5 @@ class LiveJudge:
     def _show(self, label: str) -> None:
         last = self._last[label]
         for by, hits, mrr in zip(BY, last.hit_rates().tolist(), last.mean_reciprocal_ranks().tolist(), strict=True):
-            self.metrics.hit_rate(by, label).set(hits)
-            self.metrics.mrr(by, label).set(mrr)
+            self.metrics.accuracy.hit_rate(by, label).set(hits)
+            self.metrics.accuracy.mrr(by, label).set(mrr)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.settings import Settings
-from consumers.kafka.clients import KafkaClients
+from consumers.from_settings import clients_of
 from serving.cli.options import command, settings_options
 from serving.client.client import Client, NoReply, RequestRefused
 from serving.reports.progress import plain
@@ -46,7 +46,7 @@ _NAMED_TOGETHER = 10  # products whose titles one request asks for
 def ask(settings: Settings, *, profile: str, timeout_s: float, as_json: bool, **asked: Any) -> None:
     """Ask the running service what PROFILE should be offered next, over Kafka."""
     set_up_logging(settings.log_format, "error" if settings.log_level == "info" else settings.log_level)
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+    clients = clients_of(settings)
     client = Client(clients, settings.requests_topic, settings.replies_topic)
     try:
         reply = client.ask(_body(profile, **asked), timeout_s)

@@ -2,22 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from confluent_kafka import KafkaError, Message
 from rich.console import Console
 
 from config.settings import Settings
+from consumers.from_settings import clients_of
 from consumers.ingest.dead_letters import PREFIX, SIZE_HEADER, origin_of, original_timestamp_ms
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients, produce
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.delivery import DeliveryReports
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import read_all
+from consumers.kafka.topic_reader import read_topic
 from serving.cli.options import command, command_group, settings_options
 from serving.reports.progress import say
 from serving.runtime.logs import set_up_logging
 
+_DELIVERY_S = 60
 REPLAY_HEADER = "alsobought-replay-of"  # where a record that was sent back first came from
 
 
@@ -40,7 +42,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
     set_up_logging(settings.log_format, settings.log_level)
     console = Console(highlight=False)
     reasons: Counter[str] = Counter()
-    for letter in read_all(_clients(settings), settings.dead_letters_topic):
+    for letter in _letters(clients_of(settings), settings):
         about = _about(letter)
         reasons[about["reason"]] += 1
         if as_json:
@@ -66,10 +68,10 @@ def replay(settings: Settings, *, reason: str | None, topic: str | None, dry_run
     """
     set_up_logging(settings.log_format, settings.log_level)
     ours = {settings.purchases_topic, settings.catalog_topic, settings.requests_topic}
-    clients = _clients(settings)
+    clients = clients_of(settings)
     chosen: dict[str, tuple[str, Record]] = {}  # where it first came from -> topic, letter
     left: Counter[str] = Counter()
-    for letter in read_all(clients, settings.dead_letters_topic):
+    for letter in _letters(clients, settings):
         origin, about = origin_of(letter), _about(letter)
         if (reason and about["reason"] != reason) or (topic and origin[0] != topic):
             left["not chosen"] += 1
@@ -89,8 +91,11 @@ dead_letters.add_command(list_)
 dead_letters.add_command(replay)
 
 
-def _clients(settings: Settings) -> KafkaClients:
-    return KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+def _letters(clients: KafkaClients, settings: Settings) -> Iterator[Record]:
+    """Every dead letter that is on the topic now, partition by partition."""
+    return read_topic(
+        clients, settings.dead_letters_topic, group="alsobought-dead-letters", setting="dead_letters_topic"
+    )
 
 
 def _about(letter: Record) -> dict[str, Any]:
@@ -114,28 +119,20 @@ def _first_origin(letter: Record) -> str:
 
 
 def _send(clients: KafkaClients, letters: Mapping[str, tuple[str, Record]]) -> None:
-    producer = clients.producer()
-    failed: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            failed.append(error)
-
+    reports: DeliveryReports[None] = DeliveryReports(clients.producer())
     for first_origin, (topic, letter) in letters.items():
         headers = [header for header in letter.headers if not header[0].startswith((PREFIX, REPLAY_HEADER))]
         headers.append((REPLAY_HEADER, first_origin.encode()))
-        produce(
-            producer,
-            on_delivery=delivered,
+        reports.send(
+            None,
             topic=topic,
             key=letter.key,
             value=letter.value,
             headers=headers,
             timestamp=original_timestamp_ms(letter),
         )
-    undelivered = producer.flush(60)
-    if failed or undelivered:
-        reason = failed[0].str() if failed else "no report within 60 s"
+    if why := reports.why_not_all(_DELIVERY_S):
         raise BrokerUnavailable(
-            f"{len(failed) + undelivered} of {len(letters)} were not sent back: {reason}; run the same command again"
+            f"{len(letters) - reports.delivered} of {len(letters)} were not sent back: {why}; "
+            "run the same command again"
         )

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
+from model.progress import Progress
 from serving.cli.file_options import file_options, names_of
 from serving.cli.options import TRAINING, command, settings_options
 from serving.cli.purchases_option import NothingToJudge, read_purchases
@@ -113,12 +114,12 @@ class _Evaluation:
 
     def __init__(self, settings: Settings, options: dict[str, Any], display: ProgressDisplay) -> None:
         self._settings, self._options, self._display = settings, options, display
-        self._whole: WholeProgress | None = None
+        self._progress: Progress = display.show
 
     def run(self, files: tuple[Path, ...]) -> "_Result":
-        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.evaluation.comparison import tables  # noqa: PLC0415 - see above
-        from model.evaluation.replay import replay, testable  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load
+        from model.evaluation.comparison import tables  # noqa: PLC0415 - slow to load
+        from model.evaluation.replay import replay, testable  # noqa: PLC0415 - slow to load
 
         histories, keys = read_purchases(files, self._settings, self._options, self._display.show)
         plan = self._plan()
@@ -149,7 +150,7 @@ class _Evaluation:
 
     def _tell_of_later(self, histories: "Histories", cut: "Cut") -> None:
         """Say so when a few purchases, long after all others, are in no window."""
-        from model.offline.splits import newest_end  # noqa: PLC0415 - see above
+        from model.offline.splits import newest_end  # noqa: PLC0415 - slow to load
 
         end_s = newest_end(histories.times, cut.days) if cut.days is not None else int(histories.times.max())
         later = int((histories.times > end_s).sum())
@@ -169,17 +170,16 @@ class _Evaluation:
         self._begin(steps)
 
     def _begin(self, steps: dict[str, float]) -> None:
-        self._whole = WholeProgress(self._display, "evaluating", steps)
+        self._progress = WholeProgress(self._display, "evaluating", steps).show
 
     def _show(self, what: str, done: float) -> None:
-        assert self._whole is not None, "begun before anything is learnt"
-        self._whole.show(what, done)
+        self._progress(what, done)
 
     def _plan(self) -> Any:
-        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - see above
-        from model.offline.recommender import OfflineRecipe  # noqa: PLC0415 - see above
-        from model.offline.splits import Cut  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load
+        from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - slow to load
+        from model.offline.recommender import OfflineRecipe  # noqa: PLC0415 - slow to load
+        from model.offline.splits import Cut  # noqa: PLC0415 - slow to load
 
         given = self._options
         parts = tuple(part for part in given["parts"].replace(" ", "").split(",") if part)
@@ -201,10 +201,9 @@ class _Evaluation:
 
 def _titles(settings: Settings) -> dict[str, str]:
     """Titles by product key, out of the database."""
-    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - see above
-    from model.store.reader import read_contents  # noqa: PLC0415 - see above
+    from model.store.reader import read_contents  # noqa: PLC0415 - slow to load
 
-    products = read_contents(settings.data_dir / DATABASE).products
+    products = read_contents(settings.database).products
     return {product.key: product.title for product in products if product.title}
 
 
@@ -223,32 +222,32 @@ class _Result:
     """What was found, in its forms."""
 
     def __init__(self, tables: list[Any], steps: list[Any], k: int, names: _Names) -> None:
-        from model.evaluation.replay import summaries  # noqa: PLC0415 - see above
+        from model.evaluation.replay import summaries  # noqa: PLC0415 - slow to load
 
         self._tables, self._steps, self._k, self._names = tables, steps, k, names
         self._summaries = summaries(steps)
 
     def drawn(self) -> list[Any]:
-        from serving.reports.evaluation import terminal_replay, terminal_table  # noqa: PLC0415 - see above
+        from serving.reports.evaluation import terminal_replay, terminal_table  # noqa: PLC0415 - slow to load
 
         if self._summaries:
             return [terminal_replay(self._summaries)]
         return [terminal_table(table, self._k) for table in self._tables]
 
     def json(self) -> dict[str, Any]:
-        from serving.reports.evaluation import as_json  # noqa: PLC0415 - see above
+        from serving.reports.evaluation import as_json  # noqa: PLC0415 - slow to load
 
         return as_json(self._tables, self._steps, self._summaries) | {"in_words": self.sentences()}
 
     def sentences(self) -> list[str]:
-        from serving.reports.evaluation import replay_sentence  # noqa: PLC0415 - see above
-        from serving.reports.evaluation_words import sentences  # noqa: PLC0415 - see above
+        from serving.reports.evaluation import replay_sentence  # noqa: PLC0415 - slow to load
+        from serving.reports.evaluation_words import sentences  # noqa: PLC0415 - slow to load
 
         return sentences(self._tables, self._k) if self._tables else replay_sentence(self._summaries)
 
     def page(self, source: str) -> str:
-        from serving.reports.evaluation import page  # noqa: PLC0415 - see above
-        from serving.reports.evaluation_plots import plots  # noqa: PLC0415 - see above
+        from serving.reports.evaluation import page  # noqa: PLC0415 - slow to load
+        from serving.reports.evaluation_plots import plots  # noqa: PLC0415 - slow to load
 
         heading = f"Recommendations judged on {source}"
         drawn = plots(self._tables, self._steps)

@@ -19,8 +19,8 @@ from serving.cli.cell_options import cell_options
 from serving.cli.options import Function
 
 if TYPE_CHECKING:
+    from consumers.file_import.parts import Reading
     from consumers.file_import.purchase_files import Columns
-    from consumers.file_import.tables import Reading
 
 COLUMNS: dict[str, tuple[str | None, str]] = {
     "customer": ("customer_id", "who bought"),
@@ -102,7 +102,7 @@ def columns_of(options: Mapping[str, Any]) -> "Columns":
 
 def reading_of(options: Mapping[str, Any]) -> "Reading":
     """How the files are read."""
-    from consumers.file_import.tables import Reading  # noqa: PLC0415 - see above
+    from consumers.file_import.parts import Reading  # noqa: PLC0415 - slow to load
 
     return Reading(
         delimiter=options["delimiter"],

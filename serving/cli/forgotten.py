@@ -9,14 +9,13 @@ from rich.console import Console
 from config.errors import ConfigError
 from config.settings import Settings
 from consumers.decoding.fields import InvalidRecord
-from consumers.kafka.clients import KafkaClients
+from consumers.from_settings import clients_of, decoder_of, topic_names
 from consumers.kafka.topics import Topics
 from consumers.maintenance.forgotten import Trace, names_of, trace
 from consumers.releases.announcer import announced_now, on_disk
 from model.snapshots.metadata import About, version_number
 from serving.cli.options import command, settings_options
 from serving.reports.progress import ProgressDisplay
-from serving.runtime.assembly import decoder_of, topic_names
 from serving.runtime.logs import set_up_logging
 
 _WORDS = {
@@ -41,7 +40,7 @@ def forgotten(settings: Settings, *, profile_id: str) -> None:
         names = names_of(profile_id, decoder)
     except InvalidRecord as error:
         raise ConfigError(f"PROFILE_ID: {error}") from error
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
+    clients = clients_of(settings)
     with ProgressDisplay(Console(highlight=False, stderr=True)) as display:
         found = trace(Topics(clients, topic_names(settings)), decoder, names, display.show)
     if not found.tombstones:

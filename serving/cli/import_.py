@@ -19,8 +19,9 @@ from consumers.file_import.product_files import ProductColumns, ProductFile, ope
 from consumers.file_import.purchase_files import PurchaseFile, open_purchases
 from consumers.file_import.remarks import ProductIds, hardly_shared
 from consumers.file_import.sender import import_products, import_purchases
+from consumers.from_settings import clients_of, topic_names
 from consumers.kafka.clients import BrokerUnavailable, KafkaClients
-from consumers.kafka.topics import TopicNames, Topics
+from consumers.kafka.topics import Topics
 from serving.cli.file_options import columns_of, file_options, names_of, reading_of, times_of
 from serving.cli.import_report import ImportReport
 from serving.cli.options import command, settings_options
@@ -171,7 +172,7 @@ class _Import:
             return None
         clients = self._clients()
         try:
-            there = topic in Topics(clients, _names(self._settings)).partition_counts()
+            there = topic in Topics(clients, topic_names(self._settings)).partition_counts()
             return read(clients, topic, display.show) if there else None
         except BrokerUnavailable as error:
             self._report.say(f"whether products and orders share ids could not be seen: {error}", "yellow")
@@ -194,27 +195,15 @@ class _Import:
         self._report.sent(what, summary)
 
     def _clients(self) -> KafkaClients:
-        settings = self._settings
-        return KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+        return clients_of(self._settings)
 
 
 def _make_sure_of(topic: str, clients: KafkaClients, settings: Settings) -> None:
     """Create the topics if this one is missing and we may, as the service would."""
-    topics = Topics(clients, _names(settings))
+    topics = Topics(clients, topic_names(settings))
     if topic not in topics.partition_counts():
         topics.ensure(
             create=settings.create_topics,
             partitions=settings.partitions,
             replication_factor=settings.replication_factor,
         )
-
-
-def _names(settings: Settings) -> TopicNames:
-    return TopicNames(
-        purchases=settings.purchases_topic,
-        catalog=settings.catalog_topic,
-        requests=settings.requests_topic,
-        replies=settings.replies_topic,
-        models=settings.models_topic,
-        dead_letters=settings.dead_letters_topic,
-    )

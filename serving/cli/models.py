@@ -15,7 +15,8 @@ from rich.table import Table
 
 from config.loading import load_settings
 from config.settings import Settings
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.from_settings import clients_of
+from consumers.kafka.clients import BrokerUnavailable
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import announced_now, on_disk
 from consumers.releases.decisions import Decision, NoSuchDecision, pin, promote, rollback, unpin
@@ -97,9 +98,8 @@ def _not_there(
 
 
 def _announced(settings: Settings) -> tuple[dict[str, Announcement], str]:
-    clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties)
     try:
-        return dict(announced_now(clients, settings.models_topic)), ""
+        return dict(announced_now(clients_of(settings), settings.models_topic)), ""
     except BrokerUnavailable as error:
         return {}, str(error)
 

@@ -42,7 +42,7 @@ def _from_files(
     progress: Callable[[str, float], None],
 ) -> tuple["Histories", list[str]]:
     from consumers.file_import.file_histories import numbered  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
-    from consumers.file_import.purchase_files import open_purchases  # noqa: PLC0415 - see above
+    from consumers.file_import.purchase_files import open_purchases  # noqa: PLC0415 - slow to load
 
     with open_purchases(
         files,
@@ -66,11 +66,9 @@ def _from_files(
 
 
 def _from_database(settings: Settings) -> tuple["Histories", list[str]]:
-    from consumers.training.train_once import DATABASE  # noqa: PLC0415 - gensim takes a while to load
-    from model.store.reader import read_contents  # noqa: PLC0415
+    from model.store.reader import read_contents  # noqa: PLC0415 - NumPy takes a while to load
 
-    database = settings.data_dir / DATABASE
-    contents = read_contents(database)
+    contents = read_contents(settings.database)
     if not len(contents.histories.products):
-        raise NothingToJudge(f"{database} holds no purchases yet; name a FILE instead")
+        raise NothingToJudge(f"{settings.database} holds no purchases yet; name a FILE instead")
     return contents.histories, [product.key for product in contents.products]

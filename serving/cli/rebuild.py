@@ -7,16 +7,14 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.kafka.clients import KafkaClients
-from consumers.kafka.missing_records import COMPACTION, RETENTION, UNCLEAR, total
+from consumers.from_settings import clients_of, decoder_of, topic_names
+from consumers.ingest.missing_records import COMPACTION, RETENTION, UNCLEAR, total
 from consumers.kafka.topics import Topics
 from consumers.maintenance.rebuild import Rebuilt, put_in_place, rebuild, remove
-from consumers.training.train_once import DATABASE
 from model.store.digest import State, check_soundness, read_state
 from model.store.schema import StoreUnavailable
 from serving.cli.options import command, settings_options
 from serving.reports.progress import ProgressDisplay
-from serving.runtime.assembly import decoder_of, topic_names
 from serving.runtime.data_folder import exclusive
 from serving.runtime.logs import set_up_logging
 
@@ -51,7 +49,7 @@ def rebuild_(settings: Settings, *, check: bool, discard: bool) -> None:
     data_dir first; the next training then is a full one.
     """
     set_up_logging(settings.log_format, settings.log_level)
-    database = settings.data_dir / DATABASE
+    database = settings.database
     if check:
         check_soundness(database)
         click.echo(f"{database}: sound; {_words(read_state(database))}")
@@ -64,7 +62,7 @@ def _rebuild(settings: Settings, database: Path, *, discard: bool) -> None:
     fresh = database.with_name(f"{database.name}.rebuilding")
     before = _state_before(database)
     remove(fresh)  # what an earlier attempt left
-    topics = Topics(KafkaClients(settings.bootstrap_servers, settings.kafka_properties), topic_names(settings))
+    topics = Topics(clients_of(settings), topic_names(settings))
     with ProgressDisplay(Console(highlight=False)) as display:
         rebuilt = rebuild(fresh, settings, topics, decoder_of(settings), display.show)
     after = read_state(fresh)

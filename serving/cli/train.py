@@ -1,13 +1,17 @@
 """`alsobought train`: learn a model once from the purchases in the data folder."""
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.console import Console
 
 from config.settings import Settings
-from model.ranking.parameters import FEATURES, Ranking
 from serving.cli.options import TRAINING, command, settings_options
 from serving.reports.progress import ProgressDisplay
 from serving.runtime.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from model.ranking.parameters import Ranking
 
 _NOTHING_LEARNT = 3
 _LEARNING = (
@@ -67,7 +71,9 @@ def train(ctx: click.Context, *, settings: Settings, brand_id: str | None, full:
     click.echo(f"{about.judgement.verdict}: {about.judgement.why}")
 
 
-def _ranked_by(ranking: Ranking) -> str:
+def _ranked_by(ranking: "Ranking") -> str:
+    from model.ranking.parameters import FEATURES  # noqa: PLC0415 - FAISS is slow to load
+
     found, weights = ranking.calibration, ranking.weights
     if weights is None:
         by = "the index alone"

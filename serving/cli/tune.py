@@ -115,8 +115,8 @@ class _Tuning:
         self._settings, self._options, self._console = settings, options, console
 
     def run(self, files: tuple[Path, ...], output: Path) -> None:
-        from model.tuning.gain import test_window, verdict  # noqa: PLC0415 - see above
-        from serving.reports import tuning as report  # noqa: PLC0415 - see above
+        from model.tuning.gain import test_window, verdict  # noqa: PLC0415 - slow to load
+        from serving.reports import tuning as report  # noqa: PLC0415 - slow to load
 
         plan = self._plan()
         target = _Target(output, report.settings_of(plan.recipe.parameters))
@@ -136,9 +136,9 @@ class _Tuning:
         say(self._console, f"written to {output}; try: alsobought run --config {output}")
 
     def _plan(self) -> "TuningPlan":
-        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
-        from model.offline.splits import Cut  # noqa: PLC0415 - see above
-        from model.tuning.search import TuningPlan  # noqa: PLC0415 - see above
+        from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load
+        from model.offline.splits import Cut  # noqa: PLC0415 - slow to load
+        from model.tuning.search import TuningPlan  # noqa: PLC0415 - slow to load
 
         given, recipe = self._options, recipe_of(self._settings)
         offline = recipe.offline()
@@ -152,8 +152,8 @@ class _Tuning:
         self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan", display: ProgressDisplay
     ) -> None:
         """Say what the minutes can buy, before they are spent."""
-        from model.tuning.search import pace  # noqa: PLC0415 - see above
-        from serving.reports.tuning import promised  # noqa: PLC0415 - see above
+        from model.tuning.search import pace  # noqa: PLC0415 - slow to load
+        from serving.reports.tuning import promised  # noqa: PLC0415 - slow to load
 
         display.show("measuring the speed", 0.0)
         measured = pace(histories, keys, plan)
@@ -163,7 +163,7 @@ class _Tuning:
             say(self._console, line)
 
     def _search(self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan") -> "Search":
-        from model.tuning.search import Attempt, search  # noqa: PLC0415 - see above
+        from model.tuning.search import Attempt, search  # noqa: PLC0415 - slow to load
 
         limit_s, started = 60.0 * float(self._options["minutes"]), time.monotonic()
         attempts: list[Attempt] = []
@@ -191,7 +191,7 @@ class _Tuning:
 
     def _gain(self, tested: "Split", keys: Sequence[str], search: "Search", plan: "TuningPlan") -> "Gain | None":
         """The gain on the test window; None when Ctrl-C broke the measurement off."""
-        from model.tuning.gain import Stopped, measured  # noqa: PLC0415 - see above
+        from model.tuning.gain import Stopped, measured  # noqa: PLC0415 - slow to load
 
         seeds = self._options["seeds"]
         with ProgressDisplay(self._console) as display, stop_signal() as stopped:

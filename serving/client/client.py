@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from consumers.kafka.clients import BrokerUnavailable, KafkaClients, drain, watermarks
+from consumers.kafka.delivery import DeliveryReports
 from consumers.kafka.records import Record, sorted_out
 
 _LONGEST_STEP_S = 10.0
@@ -32,49 +33,55 @@ class RequestRefused(Exception):
         self.error = error
 
 
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """Both ends of the talk, and the partition of the replies that is read, from where it ended."""
+
+    producer: Producer
+    consumer: Consumer
+    partition: int
+
+
 @dataclass(slots=True)
 class Client:
-    """Asks one question after the other. Not shared between threads."""
+    """Asks one question after the other; the first one connects. Not shared between threads."""
 
     clients: KafkaClients
     requests: str
     replies: str
-    _producer: Producer | None = None
-    _consumer: Consumer | None = None
-    _partition: int = 0
+    _connection: _Connection | None = None
 
     def ask(self, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send a request and return the reply's JSON. Raises `NoReply`, `RequestRefused` or `BrokerUnavailable`."""
-        self._open(min(timeout_s, _LONGEST_STEP_S))
-        assert self._producer is not None, "just opened"
+        if self._connection is None:
+            self._connection = self._connected(min(timeout_s, _LONGEST_STEP_S))
+        connection = self._connection
         correlation = uuid.uuid4().bytes
-        failed: list[KafkaError] = []
-        self._producer.produce(
-            self.requests,
+        reports: DeliveryReports[None] = DeliveryReports(connection.producer)
+        reports.send(
+            None,
+            topic=self.requests,
             key=str(body["profile_id"]).encode(),
             value=msgspec.json.encode(body),
             headers=[
                 ("kafka_correlationId", correlation),
                 ("kafka_replyTopic", self.replies.encode()),
-                ("kafka_replyPartition", self._partition.to_bytes(4, "big")),
+                ("kafka_replyPartition", connection.partition.to_bytes(4, "big")),
                 ("deadline_ms", str(int((time.time() + timeout_s) * 1000)).encode()),
             ],
-            on_delivery=lambda error, _: failed.append(error) if error is not None else None,
         )
-        return self._await(correlation, failed, timeout_s)
+        return self._await(connection.consumer, correlation, reports, timeout_s)
 
     def close(self) -> None:
         """Leave Kafka."""
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
+        if self._connection is not None:
+            self._connection.consumer.close()
+            self._connection = None
 
-    def _open(self, timeout_s: float) -> None:
-        if self._consumer is not None:
-            return
+    def _connected(self, timeout_s: float) -> _Connection:
         consumer = self.clients.consumer("alsobought-client", fetch_wait_max_ms="20")
         try:
-            self._place(consumer, timeout_s)
+            partition = self._place(consumer, timeout_s)
         except KafkaException as error:
             unavailable = self.clients.unavailable(f"reading {self.replies}", consumer)
             consumer.close()
@@ -82,20 +89,16 @@ class Client:
         except BrokerUnavailable:
             consumer.close()
             raise
-        self._consumer, self._producer = (
-            consumer,
-            self.clients.producer(
-                linger_ms="0",
-                compression_type="none",  # only the service reads it
-            ),
-        )
+        # only the service reads what is sent
+        return _Connection(self.clients.producer(linger_ms="0", compression_type="none"), consumer, partition)
 
-    def _place(self, consumer: Consumer, timeout_s: float) -> None:
+    def _place(self, consumer: Consumer, timeout_s: float) -> int:
         """Stand at the end of one partition of the replies. Both topics are only looked at: asking creates neither."""
         self._partitions(consumer, self.requests, timeout_s)
-        self._partition = random.choice(self._partitions(consumer, self.replies, timeout_s))  # noqa: S311 - any will do
-        _, high = watermarks(consumer, self.replies, self._partition, timeout_s)
-        consumer.assign([TopicPartition(self.replies, self._partition, high)])
+        partition = random.choice(self._partitions(consumer, self.replies, timeout_s))  # noqa: S311 - any will do
+        _, high = watermarks(consumer, self.replies, partition, timeout_s)
+        consumer.assign([TopicPartition(self.replies, partition, high)])
+        return partition
 
     @staticmethod
     def _partitions(consumer: Consumer, topic: str, timeout_s: float) -> list[int]:
@@ -105,15 +108,16 @@ class Client:
             raise BrokerUnavailable(f"topic {topic}: {reason}; start the service first, it creates it")
         return sorted(listed.partitions)
 
-    def _await(self, correlation: bytes, failed: list[KafkaError], timeout_s: float) -> dict[str, Any]:
-        assert self._producer is not None, "ask opens it"
-        assert self._consumer is not None, "ask opens it"
+    def _await(
+        self, consumer: Consumer, correlation: bytes, reports: DeliveryReports[None], timeout_s: float
+    ) -> dict[str, Any]:
         give_up = time.monotonic() + timeout_s
         while (left_s := give_up - time.monotonic()) > 0:
-            self._producer.poll(0)
-            if failed:
-                raise BrokerUnavailable(f"topic {self.requests}: the request was not delivered: {failed[0].str()}")
-            records, _ = sorted_out(drain(self._consumer, 100, min(left_s, 0.05)))
+            reports.heard()
+            if reports.untaken:
+                reason = reports.untaken[0].reason
+                raise BrokerUnavailable(f"topic {self.requests}: the request was not delivered: {reason}")
+            records, _ = sorted_out(drain(consumer, 100, min(left_s, 0.05)))
             for record in records:
                 if record.header_values().get("kafka_correlationId") == correlation:
                     return _read(record)

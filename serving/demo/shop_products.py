@@ -119,7 +119,13 @@ def _product(text: str, category: str) -> ShopProduct:
     found = _PRODUCT.fullmatch(text)
     assert found, text
     product_id = re.sub(r"[^a-z0-9]+", "-", found["title"].lower())
-    return ShopProduct(product_id, found["title"], category, float(found["price"]), bool(found["again"]))
+    return ShopProduct(
+        product_id=product_id,
+        title=found["title"],
+        category=category,
+        price=float(found["price"]),
+        used_up=bool(found["again"]),
+    )
 
 
 PRODUCTS, GROUPS = _read(_TABLE)

@@ -20,15 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import Settings
+from consumers.from_settings import topic_names
 from consumers.kafka.clients import KafkaClients, produce
 from consumers.kafka.embedded_broker import CONSUMER_PROPERTIES, EmbeddedBroker
-from consumers.training.train_once import DATABASE
 from model.store.reader import read_contents
 from serving.client.client import Client
 from serving.demo.screen import Offer, Screen
 from serving.demo.service import DemoFailed, RunningService, running_service
 from serving.demo.shop import Shop
-from serving.runtime.assembly import topic_names
 from serving.runtime.stop_signal import stop_signal
 
 PROPERTIES = {name: str(value) for name, value in CONSUMER_PROPERTIES.items()}
@@ -65,7 +64,15 @@ def run_demo(*, customers: int, orders: int, seed: int, once: bool) -> None:
             with running_service(settings.data_dir, broker.bootstrap, PROPERTIES, when_all_have_come) as service:
                 shop = Shop(customers=customers, orders=orders, seed=seed)
                 clients = KafkaClients(broker.bootstrap, PROPERTIES)
-                show = _Show(screen, shop, service, clients, settings, stopping)
+                show = _Show(
+                    screen=screen,
+                    shop=shop,
+                    service=service,
+                    clients=clients,
+                    settings=settings,
+                    stopping=stopping,
+                    client=Client(clients, settings.requests_topic, settings.replies_topic),
+                )
                 try:
                     show.play(once=once)
                 except _Stopped:
@@ -87,12 +94,11 @@ class _Show:
     clients: KafkaClients
     settings: Settings
     stopping: Callable[[], bool]
-    client: Client | None = None
+    client: Client
 
     def play(self, *, once: bool) -> None:
         """All acts in their order."""
         self._until(lambda: bool(self.service.metrics().get("alsobought_partitions_owned")), "start", _START_S)
-        self.client = Client(self.clients, self.settings.requests_topic, self.settings.replies_topic)
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         purchases = list(self.shop.purchases(today, as_of=_AS_OF))
         self._list_catalogue()
@@ -114,8 +120,7 @@ class _Show:
 
     def close(self) -> None:
         """Leave Kafka."""
-        if self.client is not None:
-            self.client.close()
+        self.client.close()
 
     def _rest(self) -> None:
         if self.stopping():
@@ -137,8 +142,9 @@ class _Show:
             key = str(product["product_id"]).encode()
             produce(producer, on_delivery=_ignored, topic=self.settings.catalog_topic, key=key, value=value)
         producer.flush(10)
-        database = self.settings.data_dir / DATABASE
-        self._until(lambda: len(read_contents(database).products) >= len(catalog), "read the catalogue", _START_S)
+        self._until(
+            lambda: len(read_contents(self.settings.database).products) >= len(catalog), "read the catalogue", _START_S
+        )
 
     def _stream(self, purchases: Sequence[dict[str, Any]]) -> None:
         """Send the year in some seconds, and watch the service store it."""
@@ -185,7 +191,6 @@ class _Show:
         self._until(learnt, "learn a model", _LEARN_S)
 
     def _offers(self, profile: str) -> list[Offer]:
-        assert self.client is not None, "play makes it"
         reply = self.client.ask({"profile_id": profile, "k": _K}, timeout_s=_REPLY_S)
         return [
             Offer(

@@ -82,7 +82,7 @@ class KafkaResponder:
         """Answer all of them."""
         outgoing: list[Reply | DeadLetter] = []
         open_: list[_Open] = []
-        with self.metrics.stage_seconds("decode").time():
+        with self.metrics.answers.stage_seconds("decode").time():
             now_ms = self.now_s() * 1000
             for record in records:
                 opened = self._opened(record, now_ms)
@@ -92,7 +92,7 @@ class KafkaResponder:
                     outgoing.append(opened)
         if open_:
             answers = self.recommender.answer([case.request for case in open_])
-            with self.metrics.stage_seconds("encode").time():
+            with self.metrics.answers.stage_seconds("encode").time():
                 outgoing += self._replies(open_, answers)
         return outgoing
 
@@ -118,7 +118,7 @@ class KafkaResponder:
         deadline_ms, wrong_deadline = self._deadline_ms(record, headers, body)
         failure = failure or wrong_deadline
         if now_ms > deadline_ms:
-            self.metrics.requests_expired.inc()
+            self.metrics.answers.requests_expired.inc()
             return None
         try:
             address = self.addresses.address(headers, body.correlation_id, body.reply_topic)
@@ -126,7 +126,13 @@ class KafkaResponder:
             return DeadLetter(record, "reply_topic", str(error))
         if failure is None:
             try:
-                return _Open(record, address, self.rules.check(body, headers), deadline_ms, body.unknown)
+                return _Open(
+                    record=record,
+                    address=address,
+                    request=self.rules.check(body, headers),
+                    deadline_ms=deadline_ms,
+                    ignored=body.unknown,
+                )
             except InvalidRecord as error:
                 failure = error
         return self._error(record, address, body.profile_id, failure)
@@ -160,7 +166,7 @@ class KafkaResponder:
         given = 0
         for at, (case, answer) in enumerate(zip(open_, answers, strict=True)):
             if now_s * 1000 > case.deadline_ms:  # it passed while the batch was worked on
-                self.metrics.requests_expired.inc()
+                self.metrics.answers.requests_expired.inc()
                 continue
             record, address = case.record, case.address
             partition = self._partition_of(case, known=answer.known)
@@ -172,8 +178,14 @@ class KafkaResponder:
             shown += [item.number for item in answer.items]
             watermark = Watermark(partition, self.ownership.next_offset(partition) - 1)
             body = self._body(case, answer, said_at, ids[at * _ID_HEX : (at + 1) * _ID_HEX], watermark)
-            yield Reply(address.topic, address.partition, record.key, encoded(body), address.headers)
-        self.metrics.recommended.note(np.array(shown, np.uint32), answers=given)
+            yield Reply(
+                topic=address.topic,
+                partition=address.partition,
+                key=record.key,
+                value=encoded(body),
+                headers=address.headers,
+            )
+        self.metrics.answers.recommended.note(np.array(shown, np.uint32), answers=given)
 
     def _partition_of(self, case: _Open, *, known: bool) -> int | None:
         """The partition of purchases that the answer rests on; None when it is another worker's."""
@@ -200,26 +212,28 @@ class KafkaResponder:
 
     def _count(self, record: Record, answer: Answer, now_s: float) -> None:
         strategy = answer.items[0].strategy if answer.items else "none"
-        self.metrics.answers(strategy, answer.degraded or "none").inc()
+        self.metrics.answers.replies(strategy, answer.degraded or "none").inc()
         if record.timestamp_ms <= 0:
             return
         seconds = now_s - record.timestamp_ms / 1000
         if seconds < -_AHEAD_S:
-            self.metrics.requests_wrong_clock("ahead").inc()
+            self.metrics.answers.requests_wrong_clock("ahead").inc()
         elif seconds * 1000 > max(self.max_age_ms, _LONGEST_WAIT_MS):
-            self.metrics.requests_wrong_clock("behind").inc()
+            self.metrics.answers.requests_wrong_clock("behind").inc()
         else:
-            self.metrics.request_seconds.observe(max(seconds, 0.0))
+            self.metrics.answers.request_seconds.observe(max(seconds, 0.0))
 
     def _error(self, record: Record, address: Address, profile_id: str | None, failure: InvalidRecord) -> Reply:
-        self.metrics.error_replies(failure.reason).inc()
+        self.metrics.answers.error_replies(failure.reason).inc()
         error = error_body(failure)
         said_at = timestamp(datetime.fromtimestamp(self.now_s(), UTC))
         body = ErrorReply(error, profile_id, said_at, _unless_none(address.correlation_id))
         headers = [*address.headers, (self.error_header, failure.reason.encode())]
         if address.nest:
             headers.append((NEST_ERROR, encoded(error)))
-        return Reply(address.topic, address.partition, record.key, encoded(body), headers)
+        return Reply(
+            topic=address.topic, partition=address.partition, key=record.key, value=encoded(body), headers=headers
+        )
 
 
 def _unless_none(correlation_id: str | int | None) -> str | int | msgspec.UnsetType:

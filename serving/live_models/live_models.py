@@ -6,7 +6,6 @@ also when it names an older version: a worker that starts later reads only that 
 """
 
 import gc
-import math
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -18,16 +17,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from consumers.observability.brand_labels import OTHER
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.snapshots.metadata import SnapshotRefused, version_number
+from model.snapshots.metadata import SnapshotRefused
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
 from serving.live_models.live_model import LiveModel, OpenedModel, bind_in_steps, open_model
 from serving.live_models.memory import give_back_memory
+from serving.live_models.model_figures import ModelFigures
 
 log = structlog.get_logger(__name__)
 _BINDING_S = 0.002  # of a turn, for a model on its way in
@@ -68,12 +67,16 @@ class LiveModels:
     outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
     _broken: dict[str, tuple[Announcement, str]] = field(default_factory=dict)  # brand -> what is wanted, and why not
     _open_again_at_s: float = 0.0
-    _measured: set[str] = field(default_factory=set)  # brand labels with metrics of their own
+    _figures: ModelFigures = field(init=False)
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _binding: "_Binding | None" = None
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
+
+    def __post_init__(self) -> None:
+        """Put the gauges' part together."""
+        self._figures = ModelFigures(self.metrics)
 
     def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
         """The brand's own model, else the one of every brand, else None.
@@ -156,8 +159,10 @@ class LiveModels:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
         self._open_again()
         end_s = time.perf_counter() + _BINDING_S
-        while self._begin_binding() and self._bind_further() and time.perf_counter() < end_s:
-            pass
+        while (binding := self._begun_binding()) is not None:
+            self._bind_further(binding)
+            if time.perf_counter() >= end_s:
+                break
         for model in self.live.values():
             model.follow()
             model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
@@ -193,30 +198,29 @@ class LiveModels:
 
     # -- in the loop's thread
 
-    def _begin_binding(self) -> bool:
-        """See that a model is being bound; False when none is on its way in."""
+    def _begun_binding(self) -> "_Binding | None":
+        """The model that is being bound, begun where there was none; None when none is on its way in."""
         while self._binding is None:
             try:
                 opening, found = self._opened.get_nowait()
             except Empty:
-                return False
+                return None
             if isinstance(found, OpenedModel):
                 self._binding = _Binding(opening, found.snapshot.folder, bind_in_steps(found, self.store, self.demand))
             else:
                 self._refuse(opening, found)
                 self._opening.remove(opening)
-        return True
+        return self._binding
 
-    def _bind_further(self) -> bool:
+    def _bind_further(self, binding: "_Binding") -> None:
         """One step; a large model takes many turns, between which requests are answered."""
-        binding = self._binding
-        assert binding is not None, "begun before"
         refused = None
         try:
-            # Else another was announced since.
-            if self._wanted.get(binding.opening.brand) == binding.opening.announcement:
+            if (
+                self._wanted.get(binding.opening.brand) == binding.opening.announcement
+            ):  # else another was announced since
                 next(binding.steps)
-                return True
+                return
         except StopIteration as bound:
             self._withdraw_products(bound.value, binding.changed_meanwhile)
             self._take(binding.opening.brand, bound.value, time.perf_counter() - binding.began_s)
@@ -230,7 +234,6 @@ class LiveModels:
             self._refuse(binding.opening, refused)
         self._opening.remove(binding.opening)
         self._binding = None
-        return True
 
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
         before = [self.live[brand]] if brand in self.live else []
@@ -238,7 +241,7 @@ class LiveModels:
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
         self._broken.pop(brand, None)
-        self._measure()
+        self._figures.show(self.live)
         threading.Thread(target=_let_go, args=(before,), name="let-go", daemon=True).start()
         gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
         log.info(
@@ -258,7 +261,7 @@ class LiveModels:
         if self.refused.get(version) == str(refused):
             return  # tried again, and the same still: it was said
         self.refused[version] = str(refused)
-        self.metrics.model_refused(refused.reason).inc()
+        self.metrics.model.refused(refused.reason).inc()
         log.error(
             "model_refused",
             version=version,
@@ -273,36 +276,7 @@ class LiveModels:
         gone = self.live.pop(brand, None)
         if gone is not None:
             log.warning("model_withdrawn", version=gone.version, brand=brand or None)
-            self._measure()
-
-    def _measure_brands(self) -> None:
-        """Those brands that have a label of their own; what is said of several together would mean nothing."""
-        metrics, own = self.metrics, {brand: model for brand, model in self.live.items() if brand}
-        metrics.brand_models.set(len(own))
-        labelled = {metrics.brand_label(brand): model for brand, model in own.items()}
-        labelled.pop(OTHER, None)
-        for label in self._measured - labelled.keys():
-            for gauge in (metrics.brand_model_version, metrics.brand_model_made, metrics.brand_model_products):
-                gauge.forget(label)
-        for label, model in labelled.items():
-            metrics.brand_model_version(label).set(version_number(model.version))
-            metrics.brand_model_made(label).set(model.metadata.created_at_s)
-            metrics.brand_model_products(label).set(len(model.numbers))
-        self._measured = set(labelled)
-
-    def _measure(self) -> None:
-        """The metrics speak of the model of every brand (where there is none, of any), and of each brand's own."""
-        self._measure_brands()
-        model = self.live.get("") or next(iter(self.live.values()), None)
-        if model is None:
-            self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)
-            return
-        made_at_s = model.metadata.created_at_s
-        number, products = version_number(model.version), len(model.numbers)
-        self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
-        self.metrics.index_recall("customers").set(model.model.index.form.recall)
-        self.metrics.index_recall("products").set(model.similar.form.recall)
-        self.metrics.recommended.of_catalogue(model.model.number_of_row.astype(np.uint32))
+            self._figures.show(self.live)
 
 
 def _let_go(before: list[LiveModel]) -> None:

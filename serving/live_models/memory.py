@@ -1,4 +1,7 @@
-"""A process among others: it ends when it is asked to, holds its folder alone, and says where it listens."""
+"""Memory of a process that lives long: large arrays given back to the system, garbage collections made seldom.
+
+In: nothing but when. Out: no value; what it changes holds for the whole process.
+"""
 
 import ctypes
 import gc

@@ -97,15 +97,15 @@ def wire_items(
         because = [products[reason].product_id for reason in item.because]
         wire.append(
             RecommendedItem(
-                product_id,
-                brand or None,
-                title,
-                category,
-                price(number),
-                round(item.score, 4),
-                item.kind,
-                item.strategy,
-                because,
+                product_id=product_id,
+                brand_id=brand or None,
+                title=title,
+                category=category,
+                price=price(number),
+                score=round(item.score, 4),
+                kind=item.kind,
+                strategy=item.strategy,
+                because=because,
             )
         )
     return wire

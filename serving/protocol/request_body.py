@@ -63,7 +63,7 @@ class Body(msgspec.Struct, gc=False):
 
 
 class _Lenient(_Wire, gc=False, forbid_unknown_fields=False):
-    """The same where there are unknown fields, which were named before."""
+    """As `_Wire`, for a body with unknown fields, which were named before."""
 
 
 _WIRE = msgspec.json.Decoder(_Wire)

@@ -125,7 +125,13 @@ def _items(live: LiveModel, found: Ranked, scores: Sequence[float], reasons: Seq
     """What was found, with its reasons; that it was bought before is none."""
     numbers = live.numbers
     return [
-        Item(numbers[row], score, "recs", "item2vec", [numbers[reason] for reason in named if reason != row])
+        Item(
+            number=numbers[row],
+            score=score,
+            kind="recs",
+            strategy="item2vec",
+            because=[numbers[reason] for reason in named if reason != row],
+        )
         for row, score, named in zip(found.rows.tolist(), scores, reasons, strict=True)
     ]
 
@@ -134,7 +140,7 @@ def _like_page(live: LiveModel, case: Case, found: Ranked) -> list[Item]:
     known = (number for number in dict.fromkeys(case.page) if len(live.rows_of(np.array([number]))))
     reasons = list(islice(known, _MOST_REASONS))
     return [
-        Item(live.numbers[row], min(cosine, 1.0), "similar", "similar", reasons)
+        Item(number=live.numbers[row], score=min(cosine, 1.0), kind="similar", strategy="similar", because=reasons)
         for row, cosine in zip(found.rows.tolist(), found.scores.tolist(), strict=True)
         if cosine > 0
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from model.catalogue.eligibility import Shelf
+from model.catalogue.eligibility import Eligibility
 from model.purchases.histories import Histories, distinct, part_of
 from model.signals.bestsellers import Popular
 from model.signals.demand import Demand
@@ -47,7 +47,7 @@ class Recommender:
         self._demand = demand
         self._models = models
         self._timed = timed
-        self._shelf = Shelf(store)
+        self._eligibility = Eligibility(store.products())
         self._popular: dict[str | None, Popular] = {}
         self._most: dict[str | None, tuple[int, float]] = {}  # brand -> changes of the demand, what its best sells
         self._failed: set[str] = set()  # versions whose failure was said
@@ -72,12 +72,12 @@ class Recommender:
 
     def turn(self) -> None:
         """Keep up with what is sold and what sells, so that no answer waits until a million products were looked at."""
-        self._shelf.follow()
+        self._eligibility.follow()
         self._popular_of(None).keep_up()
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
-        if self._shelf.changed(numbers):
+        if self._eligibility.changed(numbers):
             self._popular.clear()  # the kept orders lack what is back
         self._most.clear()
 
@@ -90,13 +90,13 @@ class Recommender:
             unwanted.append(np.array(named, np.int64))
         only = None if request.only is None else np.array(self._numbers(request, request.only), np.int64)
         return Case(
-            request,
-            Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
-            bought,
-            basket,
-            self._page(request, basket, histories, i),
-            np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
-            only,
+            request=request,
+            answer=Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
+            bought=bought,
+            basket=basket,
+            page=self._page(request, basket, histories, i),
+            excluded=np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
+            only=only,
         )
 
     @staticmethod
@@ -188,10 +188,12 @@ class Recommender:
         brand = case.request.brand_id
         if case.only is not None:
             allowed = np.setdiff1d(case.only, excluded)
-            allowed = allowed[self._shelf.sellable(brand, allowed)]
+            allowed = allowed[self._eligibility.sellable(brand, allowed)]
             order = np.lexsort((allowed, ~self._demand.sales_order(allowed)))
             return allowed[order][:count]
-        if brand is not None and not self._shelf.knows_brand(brand):  # else anybody could fill the memory with names
+        if brand is not None and not self._eligibility.knows_brand(
+            brand
+        ):  # else anybody could fill the memory with names
             return NO_NUMBERS
         return self._popular_of(brand).top(count, excluded)
 
@@ -207,7 +209,7 @@ class Recommender:
     def _popular_of(self, brand_id: str | None) -> Popular:
         popular = self._popular.get(brand_id)
         if popular is None:
-            popular = Popular(self._demand, lambda numbers: self._shelf.sellable(brand_id, numbers))
+            popular = Popular(self._demand, lambda numbers: self._eligibility.sellable(brand_id, numbers))
             self._popular[brand_id] = popular
         return popular
 

@@ -10,24 +10,22 @@ from dataclasses import dataclass
 from itertools import chain
 
 import structlog
-from confluent_kafka import KafkaException, murmur2
+from confluent_kafka import KafkaException, Producer, murmur2
 
 from config.settings import Settings, matches_topic
-from consumers.decoding.event_times import start_of_year_s
-from consumers.decoding.event_types import PurchaseTypes
-from consumers.decoding.purchases import PurchaseDecoder
+from consumers.from_settings import decoder_of, group_properties
 from consumers.ingest.dead_letters import DeadLetters
+from consumers.ingest.missing_records import MissingRecords
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
-from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.retention import TopicPolicies
-from consumers.kafka.topics import TopicNames, Topics
+from consumers.kafka.topics import Topics
 from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.global_topics import Broadcasts
 from consumers.loop.joining import Joining, session_s
 from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
-from consumers.loop.worker import Worker
+from consumers.loop.worker import Listener, Worker
 from consumers.observability.metrics import Metrics
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
@@ -104,48 +102,82 @@ class Parts:
     hearing: BrokerHearing
 
 
-def assemble(base: Base) -> Parts:
-    """Build the worker. Raises `BrokerUnavailable`."""
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the worker is put together from, beside the base."""
+
+    producer: Producer
+    dead_letters: DeadLetters
+    partitions: Partitions
+    models: LiveModels
+    recommender: Recommender
+    listeners: Sequence[Listener]
+
+
+def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
+    """Build the worker; `beside` takes its turns, too, after all others. Raises `BrokerUnavailable`."""
     producer = base.clients.producer()
     dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
     partitions = _partitions(base)
-    models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
-    recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
-    clock = DeadlineClock()
+    models = LiveModels(
+        models=base.settings.models_folder,
+        store=base.store,
+        demand=base.demand,
+        metrics=base.metrics,
+        buyers=base.buyers,
+    )
+    timed = base.metrics.answers.stage_seconds
+    recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
-    worker = Worker(
+    answering = [recommender] if base.serves else []
+    around = _Around(
+        producer=producer,
+        dead_letters=dead_letters,
+        partitions=partitions,
+        models=models,
+        recommender=recommender,
+        listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
+    )
+    return Parts(
+        partitions=partitions,
+        broadcasts=broadcasts,
+        models=models,
+        worker=_worker(base, around),
+        policies=base.policies,
+        missing=base.missing,
+        hearing=base.hearing,
+    )
+
+
+def _worker(base: Base, around: _Around) -> Worker:
+    settings, clock = base.settings, DeadlineClock()
+    partitions, recommender = around.partitions, around.recommender
+    return Worker(
         consumer=base.clients.consumer(
             base.group,
-            on_commit_failed=base.metrics.commit_failures.inc,
+            on_commit_failed=base.metrics.records.commit_failures.inc,
             on_statistics=(INTERVAL_MS, base.hearing.on_statistics),
-            **group_properties(base.settings),
+            **group_properties(settings),
             enable_partition_eof="true",
         ),
-        producer=producer,
+        producer=around.producer,
         store=base.store,
-        decoder=decoder_of(base.settings),
-        dead_letters=dead_letters,
+        decoder=decoder_of(settings),
+        dead_letters=around.dead_letters,
         partitions=partitions,
         partition_count=base.partition_count,
         metrics=base.metrics,
         responder=_responder(base, partitions, recommender, clock) if base.serves else None,
-        listeners=[
-            base.hearing,
-            _joining(base, partitions),
-            broadcasts,
-            models,
-            *([recommender] if base.serves else []),
-        ],
+        listeners=around.listeners,
         on_applied=lambda applied: _sold(base, applied),
         check_topics=lambda: _check_topics(base),
-        judge=_judge(base, partitions, models, recommender),
+        judge=_judge(base, partitions, around.models, recommender),
         missing=base.missing,
-        lateness=Lateness(base.settings.late_answer_s),
+        lateness=Lateness(settings.late_answer_s),
         clock=clock,
-        ingest_batch=base.settings.ingest_batch_records,
-        request_batch=base.settings.request_batch_records,
+        ingest_batch=settings.ingest_batch_records,
+        request_batch=settings.request_batch_records,
     )
-    return Parts(partitions, broadcasts, models, worker, base.policies, base.missing, base.hearing)
 
 
 def _partitions(base: Base) -> Partitions:
@@ -254,37 +286,3 @@ def _sold(base: Base, applied: Applied) -> None:
     if len(applied.products):
         base.demand.add(applied.products, applied.times)
     base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
-
-
-def topic_names(settings: Settings) -> TopicNames:
-    """The topic names in force."""
-    return TopicNames(
-        purchases=settings.purchases_topic,
-        catalog=settings.catalog_topic,
-        requests=settings.requests_topic,
-        replies=settings.replies_topic,
-        models=settings.models_topic,
-        dead_letters=settings.dead_letters_topic,
-    )
-
-
-def decoder_of(settings: Settings) -> PurchaseDecoder:
-    """The decoder of purchases in force."""
-    key = settings.phone_hash_key
-    return PurchaseDecoder(
-        phone_hash_key=None if key is None else key.get_secret_value().encode(),
-        max_future_s=settings.max_future_s,
-        earliest_s=start_of_year_s(settings.earliest_purchase_year),
-        types=PurchaseTypes(settings.purchase_types),
-    )
-
-
-def group_properties(settings: Settings) -> dict[str, str]:
-    """How the group shares partitions: purchases and requests of one number always to the same worker."""
-    if settings.group_protocol == "consumer":
-        own = {"group_protocol": "consumer", "group_remote_assignor": "range"}
-    else:
-        own = {"partition_assignment_strategy": "range"}
-    if settings.group_instance_id is not None:
-        own["group_instance_id"] = settings.group_instance_id
-    return own

@@ -11,25 +11,24 @@ from typing import Any
 import structlog
 
 from config.settings import Settings
-from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.from_settings import clients_of, store_of, topic_names
+from consumers.ingest.missing_records import MissingRecords
+from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.hearing import BrokerHearing
-from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
-from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
 from consumers.releases.folder_watch import FolderWatch
-from consumers.training.train_once import DATABASE
 from consumers.training.trainer_process import TrainerProcess
+from consumers.training.training_reports import TrainingReports
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
-from model.store.writer import Store
 from serving.http_api.access import Access
 from serving.http_api.server import HttpServer, Probes, start_http
 from serving.live_models.memory import seldom_collecting
 from serving.live_models.versions import list_versions
-from serving.runtime.assembly import Base, Parts, assemble, topic_names
+from serving.runtime.assembly import Base, Parts, assemble
 from serving.runtime.data_folder import announced_in, exclusive
 from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
@@ -46,9 +45,9 @@ def run_service(settings: Settings, *, broker_wait_s: float = _BROKER_WAIT_S) ->
         stack.enter_context(exclusive(settings.data_dir))
         service = Service(settings)
         stack.enter_context(service.http())
-        service.open(stack, stopping, broker_wait_s)
-        if not stopping():
-            service.run(stopping)
+        parts = service.open(stack, stopping, broker_wait_s)
+        if parts is not None and not stopping():
+            service.run(parts, stopping)
         log.info("stopping")
     log.info("stopped")
 
@@ -69,11 +68,6 @@ class Service:
         self.metrics = Metrics(self.settings.metrics_brands)
         self._watch = FolderWatch(self.settings.models_folder)
 
-    @property
-    def worker(self) -> Worker | None:
-        """The loop, once it is built."""
-        return None if self.parts is None else self.parts.worker
-
     # -- HTTP
 
     @contextmanager
@@ -81,7 +75,7 @@ class Service:
         """Serve metrics and health from now on; the address is left in run.json."""
         settings = self.settings
         probes = Probes(
-            self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions, warnings=self.warnings
+            self.metrics.partitions.heartbeat.age_s, self.not_ready_because, self.model_versions, warnings=self.warnings
         )
         token = settings.http_token
         access = Access(None if token is None else token.get_secret_value(), settings.http_open)
@@ -95,27 +89,27 @@ class Service:
 
     def not_ready_because(self) -> list[str]:
         """Why requests are not yet answered as they should be; empty when they are. Called by HTTP's threads."""
-        if self.waiting_for or self.parts is None:
+        parts = self.parts
+        if self.waiting_for or parts is None:
             return [f"waiting for {self.waiting_for}"]
         reasons = []
-        if not self.parts.partitions.assigned:
+        if not parts.partitions.assigned:
             reasons.append("no partitions were assigned yet")
-        elif restoring := list(self.parts.partitions.restoring):
+        elif restoring := list(parts.partitions.restoring):
             reasons.append(f"restoring partitions {sorted(restoring)}")
-        if not self.parts.broadcasts.caught_up:
+        if not parts.broadcasts.caught_up:
             reasons.append("reading which models were announced")
-        if not self.parts.models.settled:
+        if not parts.models.settled:
             reasons.append("opening a model")
-        return reasons + self._troubles()
+        return reasons + self._troubles(parts)
 
-    def _troubles(self) -> list[str]:
+    def _troubles(self, parts: Parts) -> list[str]:
         """What keeps a service that was ready from answering."""
-        assert self.parts is not None, "asked before"
-        hearing, limit_s = self.parts.hearing, self.settings.kafka_silence_s
+        hearing, limit_s = parts.hearing, self.settings.kafka_silence_s
         reasons = []
         if hearing.is_silent:
             reasons.append(f"Kafka was not heard for {hearing.silence_s():.0f} s (kafka_silence_s = {limit_s:g})")
-        if late := self.parts.worker.lateness.why_late():
+        if late := parts.worker.lateness.why_late():
             reasons.append(late)
         return reasons
 
@@ -142,52 +136,57 @@ class Service:
 
     # -- from start to end
 
-    def open(self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S) -> None:
-        """Build everything that needs Kafka and the store, as far as `stopping` lets it."""
+    def open(
+        self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S
+    ) -> Parts | None:
+        """Build everything that needs Kafka and the store; None when `stopping` came first."""
         settings = self.settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+        clients = clients_of(settings)
         topics = Topics(clients, topic_names(settings))
         cluster = self._reach(topics, stopping, broker_wait_s)
         if cluster is None:
-            return
+            return None
         counts = topics.ensure(
             create=settings.create_topics,
             partitions=settings.partitions,
             replication_factor=settings.replication_factor,
         )
         self._warn_of_compression(topics)
-        policies = TopicPolicies(topics, self.metrics, settings.bootstrap_servers, settings.history_at_risk)
+        policies = self._policies(topics)
         policies.check_at_start()
         self.waiting_for = "the store"
-        store = self._store()
+        store = store_of(settings)
         stack.callback(store.close)
-        demand = Demand(settings.trend_days)
         base = Base(
-            settings,
-            self.metrics,
-            clients,
-            topics,
-            cluster,
-            topics.check_pair(counts),
-            store,
-            demand,
-            RecentBuyers(),
-            policies,
-            MissingRecords(store, self.metrics, lambda: policies.purchases_compacted, settings.purchases_topic),
-            self._hearing(),
+            settings=settings,
+            metrics=self.metrics,
+            clients=clients,
+            topics=topics,
+            cluster=cluster,
+            partition_count=topics.check_pair(counts),
+            store=store,
+            demand=Demand(settings.trend_days),
+            buyers=RecentBuyers(),
+            policies=policies,
+            missing=MissingRecords(store, self.metrics, lambda: policies.purchases_compacted, settings.purchases_topic),
+            hearing=self._hearing(),
         )
         base.use_topic()
-        self.parts = parts = assemble(base)
+        return self._put_together(stack, base)
+
+    def _put_together(self, stack: ExitStack, base: Base) -> Parts:
+        """The trainer where there is one, and the worker around it."""
+        beside = [] if self.settings.role == "worker" else [self._trainer(stack)]
+        self.parts = parts = assemble(base, beside)
         stack.callback(parts.broadcasts.consumer.close)
-        if settings.role != "worker":
-            self._start_trainer(stack, parts)
         self.waiting_for = ""
+        return parts
 
     def _reach(self, topics: Topics, stopping: Callable[[], bool], wait_s: float) -> str | None:
         """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable` after `wait_s`."""
         give_up, say_at = time.monotonic() + wait_s, 0.0
         while not stopping():
-            self.metrics.heartbeat.beat()
+            self.metrics.partitions.heartbeat.beat()
             try:
                 return topics.cluster_id(_BROKER_TRY_S)
             except BrokerUnavailable as error:
@@ -198,32 +197,28 @@ class Service:
                     log.warning("waiting_for_kafka", message=str(error), for_s=wait_s)
         return None
 
+    def _policies(self, topics: Topics) -> TopicPolicies:
+        settings, loses_records = self.settings, self.metrics.records.topic_loses_records
+        return TopicPolicies(
+            topics,
+            settings.bootstrap_servers,
+            settings.history_at_risk,
+            on_looked_at=lambda topic, loses: loses_records(topic).set(loses),
+        )
+
     def _hearing(self) -> BrokerHearing:
         hearing = BrokerHearing(self.settings.kafka_silence_s)
-        self.metrics.kafka_silence.set_function(hearing.silence_s)
+        self.metrics.partitions.kafka_silence.set_function(hearing.silence_s)
         return hearing
 
-    def _store(self) -> Store:
-        settings = self.settings
-        return Store(
-            settings.data_dir / DATABASE,
-            fold_every_events=settings.fold_every_events,
-            dedupe_window_events=settings.dedupe_window_events,
-        )
-
-    def _start_trainer(self, stack: ExitStack, parts: Parts) -> None:
-        trainer = TrainerProcess(
-            self.settings,
-            self.metrics,
-            partial(set_up_logging, self.settings.log_format, self.settings.log_level),
-        )
+    def _trainer(self, stack: ExitStack) -> TrainerProcess:
+        prepare = partial(set_up_logging, self.settings.log_format, self.settings.log_level)
+        trainer = TrainerProcess(self.settings, TrainingReports(self.metrics), prepare)
         stack.callback(trainer.stop)
-        trainer.start()
-        parts.worker.listeners = [*parts.worker.listeners, trainer]
+        return trainer
 
-    def run(self, stopping: Callable[[], bool]) -> None:
-        """Work until asked to stop."""
-        assert self.parts is not None, "open comes first"
+    def run(self, parts: Parts, stopping: Callable[[], bool]) -> None:
+        """Work with what `open` built until asked to stop."""
         log.info("running", role=self.settings.role, group=self.settings.group_id, data_dir=str(self.settings.data_dir))
 
         def leaving() -> bool:
@@ -233,4 +228,4 @@ class Service:
             return leaves
 
         with seldom_collecting():
-            self.parts.worker.run(leaving)
+            parts.worker.run(leaving)

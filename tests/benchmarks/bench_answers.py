@@ -23,7 +23,7 @@ from config.settings import Settings
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.file_import.sender import import_purchases
 from consumers.kafka.clients import KafkaClients
-from consumers.training.train_once import DATABASE, train_once
+from consumers.training.train_once import train_once
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import open_to_read
 from serving.runtime.logs import set_up_logging
@@ -156,7 +156,7 @@ def teach(
         latest_ms = round(time.time() * 1000)
         with open_purchases(data / "online_retail" / "transactions.parquet", Columns(), latest_ms=latest_ms) as file:
             events = import_purchases(clients, TOPIC, file).records
-    database = service.data_dir / DATABASE
+    database = Settings(data_dir=service.data_dir).database
     until(service, lambda: read_watermark(database).events >= events, "the purchases are stored", 300)
     settings = Settings(
         bootstrap_servers=broker.bootstrap,

@@ -18,8 +18,8 @@ from typing import Any
 import duckdb
 import psutil
 
+from config.settings import Settings
 from consumers.kafka.clients import KafkaClients
-from consumers.training.train_once import DATABASE
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from serving.client.client import Client
@@ -86,8 +86,8 @@ def main() -> None:
             service.stop()
         finally:
             service.kill()
-        lines = len(read_contents(service.data_dir / DATABASE).histories.products)
-        size = _size(service.data_dir / DATABASE)
+        lines = len(read_contents(Settings(data_dir=service.data_dir).database).histories.products)
+        size = _size(Settings(data_dir=service.data_dir).database)
     rows.append(
         ("database, closed", f"{size / 2**20:.1f} MiB: {number(size / lines)} bytes for each of {lines:,} lines")
     )
@@ -133,7 +133,7 @@ def _import(broker: JavaBroker, shop: Path) -> dict[str, Any]:
 
 def _stored(service: Service) -> int:
     try:
-        return read_watermark(service.data_dir / DATABASE).events
+        return read_watermark(Settings(data_dir=service.data_dir).database).events
     except StoreUnavailable:
         return 0
 

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,8 +26,10 @@ from consumers.ingest.purchases import Ingest
 from consumers.kafka.clients import KafkaClients, drain
 from consumers.kafka.records import sorted_out
 from consumers.loop.worker import Worker
+from model.store.folding import Folding
 from model.store.plan import Applied, Plan
 from model.store.writer import Store
+from serving.runtime import assembly
 from serving.runtime.logs import set_up_logging
 from serving.runtime.service import Service
 from tests.benchmarks.generated import Shop
@@ -43,10 +45,11 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("planning", Plan, "__init__"),
     ("writing", Store, "_write"),
     ("remembering", Store, "_remember"),
-    ("beginning a fold", Store, "_divide_tail"),
-    ("folding", Store, "_fold_parts"),
-    ("counting what was sold", Worker, "_applied"),
+    ("beginning a fold", Folding, "_divide"),
+    ("folding", Folding, "_move"),
+    ("counting what was sold", assembly, "_sold"),
 )
+Run = Callable[[Callable[[], bool]], None]  # works until something holds
 _WHOLE, _REST = "all", "committing and the rest"
 
 
@@ -185,28 +188,33 @@ def _decoded(messages: list) -> int:
 def ingested(bootstrap: str, folder: Path, events: int) -> dict[str, float]:
     """Let a fresh worker read the whole topic into a fresh file."""
     clock = Clock(events)
-    with fresh_worker(bootstrap, folder, clock.count) as service:
-        service.run(lambda: clock.done)
+    with fresh_worker(bootstrap, folder, clock.count) as run:
+        run(lambda: clock.done)
     return clock.figures
 
 
 @contextmanager
-def fresh_worker(bootstrap: str, folder: Path, count: Callable[[int], None]) -> Iterator[Service]:
-    """The service as `alsobought run --role worker` builds it, in this process; `count` hears of every batch."""
+def fresh_worker(
+    bootstrap: str, folder: Path, count: Callable[[int], None]
+) -> Iterator[Callable[[Callable[[], bool]], None]]:
+    """The service as `alsobought run --role worker` builds it, in this process, to be run until something holds.
+
+    `count` hears of every batch.
+    """
     settings = Settings(bootstrap_servers=bootstrap, data_dir=folder, group_id=folder.name, role="worker")
     folder.mkdir()
     with ExitStack() as stack:
-        service = Service(settings)
-        service.open(stack, lambda: False)
-        assert service.worker is not None, "just opened"
-        taken_up = service.worker.on_applied
+        taken_up = assembly._sold
 
-        def applied(batch: Applied) -> None:
-            taken_up(batch)
+        def applied(base: assembly.Base, batch: Applied) -> None:
+            taken_up(base, batch)
             count(batch.applied)
 
-        service.worker.on_applied = applied
-        yield service
+        stack.enter_context(patch.object(assembly, "_sold", applied))
+        service = Service(settings)
+        parts = service.open(stack, lambda: False)
+        assert parts is not None, "nobody asked it to stop"
+        yield partial(service.run, parts)
 
 
 def _peak_mb() -> float:

@@ -47,7 +47,7 @@ class NoLines(Store):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._tail = _NoTail()
+        self._folding.tail = _NoTail()
 
     def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
         orders, plan.orders = plan.orders, None

@@ -11,12 +11,12 @@ import psutil
 from click.testing import CliRunner, Result
 
 from config.settings import Settings
+from consumers.from_settings import topic_names
 from consumers.kafka.clients import KafkaClients, produce
 from consumers.kafka.embedded_broker import EmbeddedBroker
 from serving.cli.main import alsobought
 from serving.demo.service import RunningService, running_service
 from serving.demo.show import PROPERTIES
-from serving.runtime.assembly import topic_names
 
 PARTITIONS = 2
 

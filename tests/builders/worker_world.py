@@ -11,12 +11,12 @@ from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.embedded_broker import CONSUMER_PROPERTIES
-from consumers.kafka.topic_reader import read_all
 from consumers.loop.answering import Reply
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
 from model.store.writer import Store
+from tests.builders.topics import records_on
 
 TOPICS = {"purchases": 2, "requests": 2, "replies": 1, "dead": 1}
 _worlds = count()
@@ -47,8 +47,8 @@ class Echo:
 class World:
     """The parts, to be stepped by hand."""
 
-    def __init__(self, broker, path, like=None):
-        """Topics and a group of its own, or those of another world."""
+    def __init__(self, broker, path, like=None, **worker):
+        """Topics and a group of its own, or those of another world; `worker` are parts of the worker."""
         self.suffix = like.suffix if like else f"-{next(_worlds)}"
         for topic, partitions in () if like else TOPICS.items():
             broker.create_topic(topic + self.suffix, partitions)
@@ -85,6 +85,7 @@ class World:
             listeners=[],
             on_applied=lambda _applied: None,
             check_topics=lambda: None,
+            **worker,
         )
 
     def topic(self, name):
@@ -120,12 +121,7 @@ class World:
 
     def begin(self):
         """Subscribe and turn until partitions are assigned, to be stepped on by hand."""
-        self.worker.consumer.subscribe(
-            [self.topic("purchases"), self.topic("requests")],
-            on_assign=self.partitions.on_assign,
-            on_revoke=self.partitions.on_revoke,
-            on_lost=self.partitions.on_lost,
-        )
+        self.worker.subscribe()
         self.step_until(lambda: self.partitions.assigned)
 
     def step_until(self, reached, within_s=10.0):
@@ -139,10 +135,10 @@ class World:
         return [self.store.products()[number].product_id for number in numbers]
 
     def replies(self):
-        return [record.value for record in read_all(self.clients, self.topic("replies"))]
+        return [record.value for record in records_on(self.clients, self.topic("replies"))]
 
     def dead(self):
-        return list(read_all(self.clients, self.topic("dead")))
+        return list(records_on(self.clients, self.topic("dead")))
 
     def metric(self, name, **labels):
         if "topic" in labels:

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.catalogue import Catalogue
 from consumers.ingest.dead_letters import headers_of, original_timestamp_ms
+from consumers.ingest.odd_events import OddEvents
 from consumers.ingest.purchases import Ingest
 from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
-from consumers.observability.odd_events import OddEvents
 from consumers.releases.announcement import UnreadableAnnouncement, read_announcement
 from serving.cli import dead_letters
 from serving.http_api.server import Probes, start_http

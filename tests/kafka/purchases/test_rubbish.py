@@ -13,7 +13,7 @@ import pytest
 
 from consumers.ingest.dead_letters import origin_of
 from consumers.kafka.clients import KafkaClients
-from consumers.kafka.topic_reader import read_all
+from tests.builders.topics import records_on
 from tests.kafka.brokers.broker import eventually
 from tests.kafka.purchases.test_poison import POISON
 from tests.kafka.support import oracle
@@ -86,7 +86,7 @@ def test_bad_purchases_are_dead_letters_the_good_ones_count_and_memory_is_flat(b
         places = send_in_lots(shop, shop.topics.purchases, rubbish(BAD), caught_up)
         eventually(lambda: shop.service.metric(bad) == BAD, "every bad record is dealt with", 120)
         wrong = {place for place, record in zip(places, rubbish(BAD), strict=True) if is_bad(record)}
-        letters = Counter(origin_of(letter)[1:] for letter in read_all(clients(broker), shop.topics.dead_letters))
+        letters = Counter(origin_of(letter)[1:] for letter in records_on(clients(broker), shop.topics.dead_letters))
         bought = sum(map(len, oracle.stored(shop.service.database).values()))
         ends = oracle.positions(shop.service.database)
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumers.training.train_once import DATABASE
+from config.settings import Settings
 from tests.kafka.brokers.broker import Broker
 
 ROOT = Path(__file__).parents[3]
@@ -99,7 +99,7 @@ class Service:
     @property
     def database(self) -> Path:
         """Its SQLite file."""
-        return self.data_dir / DATABASE
+        return Settings(data_dir=self.data_dir).database
 
     @property
     def is_running(self) -> bool:

@@ -7,9 +7,10 @@ import duckdb
 import pytest
 
 from consumers.file_import.conditions import conditions
+from consumers.file_import.parts import Reading
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.file_import.splitting import likely_separator
-from consumers.file_import.tables import Reading, UnreadableFile
+from consumers.file_import.tables import UnreadableFile
 
 WOO = (
     "order_id,order_date,customer_id,line_items\n"

@@ -10,8 +10,9 @@ import pytest
 
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.file_import.conditions import UnfitCondition, conditions
+from consumers.file_import.parts import Reading
 from consumers.file_import.purchase_files import Columns, Contents, Event, open_purchases
-from consumers.file_import.tables import Reading, UnreadableFile
+from consumers.file_import.tables import UnreadableFile
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price"
 NOW_S = 1_800_000_000

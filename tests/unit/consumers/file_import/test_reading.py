@@ -18,8 +18,9 @@ from backports import zstd
 
 from consumers.file_import import parts
 from consumers.file_import.file_lines import FileLines, LinesLost
+from consumers.file_import.parts import Reading
 from consumers.file_import.purchase_files import Columns, Contents, open_purchases
-from consumers.file_import.tables import Reading, UnreadableFile
+from consumers.file_import.tables import UnreadableFile
 from tests.unit.consumers.file_import.spreadsheet import write_xlsx
 
 HEADER = "customer_id,order_id,product_id,ts"

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from consumers.ingest import dead_letters
@@ -19,7 +19,7 @@ from consumers.ingest.dead_letters import (
 )
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import read_all
+from tests.builders.topics import records_on
 from tests.builders.worker_world import clients_of
 
 PRODUCE = 0
@@ -81,7 +81,7 @@ def test_a_second_death_replaces_the_headers_of_the_first():
 def test_a_dead_letter_is_delivered_as_it_came(clients, dead):
     DeadLetters(clients.producer(), dead).deliver([letter()])
 
-    (read,) = read_all(clients, dead)
+    (read,) = records_on(clients, dead)
     assert (read.key, read.value, read.headers[:3]) == (RECORD.key, RECORD.value, RECORD.headers)
     assert (origin_of(read), original_timestamp_ms(read)) == (("purchases", 3, 41), RECORD.timestamp_ms)
 
@@ -90,7 +90,7 @@ def test_a_dead_letter_is_delivered_as_it_came(clients, dead):
 def test_null_and_empty_stay_what_they_were(clients, key, value, dead):
     DeadLetters(clients.producer(), dead).deliver([letter(replace(RECORD, key=key, value=value))])
 
-    (read,) = read_all(clients, dead)
+    (read,) = records_on(clients, dead)
     assert (read.key, read.value) == (key, value)
 
 
@@ -99,7 +99,7 @@ def test_one_that_is_too_large_goes_without_its_value_and_says_its_size(clients,
 
     DeadLetters(clients.producer(message_max_bytes="2000"), dead).deliver([large, letter()])
 
-    kept, small = sorted(read_all(clients, dead), key=lambda read: read.value or b"")
+    kept, small = sorted(records_on(clients, dead), key=lambda read: read.value or b"")
     assert (kept.key, kept.value, kept.header_values()[SIZE_HEADER]) == (RECORD.key, None, b"5000")
     assert (small.value, origin_of(kept)) == (RECORD.value, ("purchases", 3, 41))
 
@@ -109,7 +109,7 @@ def test_one_whose_headers_are_too_large_goes_with_ours_only(clients, dead):
 
     DeadLetters(clients.producer(message_max_bytes="2000"), dead).deliver([large])
 
-    (read,) = read_all(clients, dead)
+    (read,) = records_on(clients, dead)
     assert (read.key, read.value, own_headers(read)) == (None, None, [])
     assert origin_of(read) == ("purchases", 3, 41)
 
@@ -119,7 +119,7 @@ def test_a_topic_that_takes_less_than_its_source_gets_what_fits(clients, broker,
 
     DeadLetters(clients.producer(), dead).deliver([letter()])
 
-    (read,) = read_all(clients, dead)
+    (read,) = records_on(clients, dead)
     assert (read.value, read.header_values()[SIZE_HEADER]) == (None, b"6")
 
 
@@ -147,24 +147,8 @@ def test_replies_that_are_stuck_do_not_hold_up_a_dead_letter(clients, dead):
 
     DeadLetters(producer, dead).deliver([letter()])
 
-    assert len(list(read_all(clients, dead))) == 1
+    assert len(list(records_on(clients, dead))) == 1
     producer.purge()
-
-
-def test_every_partition_is_read_to_its_end(clients, dead):
-    deliver = DeadLetters(clients.producer(), dead).deliver
-    deliver([letter(replace(RECORD, key=str(n).encode(), offset=n)) for n in range(1200)])
-
-    assert sorted(origin_of(read)[2] for read in read_all(clients, dead)) == list(range(1200))
-
-
-def test_an_empty_topic_has_no_dead_letters(clients, dead):
-    assert list(read_all(clients, dead)) == []
-
-
-def test_a_topic_that_does_not_exist_is_said_with_its_setting(clients):
-    with pytest.raises(BrokerUnavailable, match="dead_letters_topic names another"):
-        list(read_all(clients, "missing"))
 
 
 @pytest.mark.parametrize("number", [b"", b"x", b"-1", b"\xc2\xb2", b"9" * 5000, None])
@@ -172,13 +156,3 @@ def test_an_origin_that_makes_no_sense_is_unknown(number):
     read = replace(RECORD, headers=((f"{PREFIX}topic", b"purchases"), (f"{PREFIX}offset", number)))
 
     assert origin_of(read) == ("purchases", -1, -1)
-
-
-def test_reading_commits_nothing(clients, dead):
-    DeadLetters(clients.producer(), dead).deliver([letter()])
-
-    list(read_all(clients, dead))
-
-    reader = clients.consumer("alsobought-dead-letters")
-    assert all(part.offset < 0 for part in reader.committed([TopicPartition(dead, n) for n in (0, 1)], timeout=5))
-    reader.close()

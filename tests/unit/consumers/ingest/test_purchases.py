@@ -5,10 +5,10 @@ import json
 import pytest
 
 from consumers.decoding.purchases import PurchaseDecoder
+from consumers.ingest.odd_events import OddEvents
 from consumers.ingest.purchases import Ingest
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
-from consumers.observability.odd_events import OddEvents
 from model.store.writer import Store
 
 NOW_MS = 1_790_000_000_000

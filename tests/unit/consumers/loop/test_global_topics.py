@@ -10,11 +10,11 @@ from consumers.decoding.catalogue import read_listed
 from consumers.decoding.fields import InvalidRecord
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.records import ReadError, Record
-from consumers.kafka.topic_reader import read_all
 from consumers.loop.global_topics import Broadcasts
 from consumers.observability.metrics import Metrics
 from model.catalogue.product import Product
 from model.store.writer import Store
+from tests.builders.topics import records_on
 from tests.builders.worker_world import clients_of
 from tests.unit.consumers.releases.test_announcement import SAID
 
@@ -182,7 +182,7 @@ def test_the_catalogue_is_kept_with_its_offset_and_bad_entries_are_buried(readin
     reading.turn_until(lambda: reading.store.catalogue_positions() == {f"cluster/{reading.catalog}/0": 3})
 
     assert [product.product_id for product in reading.store.products()[1:]] == ["tea", "pot"]
-    assert [letter.value for letter in read_all(reading.clients, reading.dead)] == [b"poison"]
+    assert [letter.value for letter in records_on(reading.clients, reading.dead)] == [b"poison"]
     buried = {"topic": reading.catalog, "reason": "not_json"}
     assert reading.metrics.registry.get_sample_value("alsobought_dead_letters_total", buried) == 1
 

@@ -1,11 +1,12 @@
 """The loop on an embedded broker: everything stored once, bad records buried, requests answered in full."""
 
+import math
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, KafkaError
 
 from consumers.ingest.dead_letters import origin_of
 from consumers.kafka.clients import BrokerUnavailable
@@ -23,6 +24,21 @@ def own_broker():
     """For what would trouble the other tests."""
     with EmbeddedBroker() as started:
         yield started
+
+
+@pytest.fixture
+def worlds(broker, tmp_path):
+    """Makes a world whose worker has other parts than usual."""
+    made = []
+
+    def make(**worker):
+        made.append(World(broker, tmp_path / "alsobought.db", **worker))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.consumer.close()
+        world.store.close()
 
 
 def test_purchases_are_stored_and_committed(world):
@@ -86,9 +102,8 @@ def test_a_request_is_answered_from_the_purchases_that_came_before_it(world):
     assert world.committed("requests") == 1
 
 
-def test_more_requests_than_a_micro_batch_holds_are_answered_turn_by_turn_and_committed_as_far(world):
-    world.worker.request_batch = 2
-    world.worker.__post_init__()
+def test_more_requests_than_a_micro_batch_holds_are_answered_turn_by_turn_and_committed_as_far(worlds):
+    world = worlds(request_batch=2)
     for _ in range(5):
         world.send("requests", b"{}")
     world.begin()
@@ -262,13 +277,27 @@ class Nowhere:
 def test_lag_is_told_for_owned_partitions_and_forgotten_with_them(world):
     world.buy("tea")
     world.begin()
-    world.worker.partitions.after_drop = world.worker._forget
     world.step_until(lambda: world.metric("lag_records", topic="purchases", partition="0") == 0)
 
-    world.partitions.on_lost(world.consumer, world.consumer.assignment())
+    world.worker._on_lost(world.consumer, world.consumer.assignment())
 
     assert world.metric("lag_records", topic="purchases", partition="0") is None
     assert world.metric("rebalances_total", kind="lost") == 1
+
+
+def test_what_is_given_back_is_committed_first_and_what_was_lost_is_not(world):
+    world.worker._next_chores = math.inf  # which commit, too
+    world.buy("tea")
+    world.begin()
+    world.step_until(lambda: world.bought() == ["tea"])
+    held = world.consumer.assignment()
+
+    world.worker._on_lost(world.consumer, [part for part in held if part.partition == 1])
+    lost = world.committed("purchases")
+    world.worker._on_revoke(world.consumer, [part for part in held if part.partition == 0])
+
+    assert (lost, world.committed("purchases")) == (OFFSET_INVALID, 1)
+    assert world.partitions.owned == set()
 
 
 def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
@@ -292,7 +321,6 @@ def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):
 
 def test_a_worker_whose_broker_is_gone_leaves_within_seconds(own_broker, tmp_path):
     world = World(own_broker, tmp_path / "alsobought.db")
-    world.worker.partitions.before_revoke = world.worker._before_revoke
     world.buy("tea")
     world.begin()
     world.step_until(lambda: world.bought() == ["tea"])
@@ -305,8 +333,7 @@ def test_a_worker_whose_broker_is_gone_leaves_within_seconds(own_broker, tmp_pat
     world.store.close()
 
 
-def test_purchases_are_judged_before_they_are_stored_and_never_those_read_again(world):
-    world.buy("tea")
+def test_purchases_are_judged_before_they_are_stored_and_never_those_read_again(worlds):
     seen = []
 
     class Noting:
@@ -314,8 +341,8 @@ def test_purchases_are_judged_before_they_are_stored_and_never_those_read_again(
             new = [record for record in records if world.partitions.is_news(record.partition, record.offset)]
             seen.append((len(records), len(new), len(world.bought())))
 
-    world.worker.judge = Noting()
-    world.worker.__post_init__()
+    world = worlds(judge=Noting())
+    world.buy("tea")
     world.begin()
     world.step_until(lambda: world.bought() == ["tea"] and not world.partitions.restoring)
     world.buy("cup")

@@ -28,25 +28,25 @@ def test_every_outcome_of_an_event_is_there_from_the_start(metrics):
 
 
 def test_a_child_with_the_same_labels_is_found_again(metrics):
-    metrics.dead_letters("purchases", "not_json").inc()
-    metrics.dead_letters("purchases", "not_json").inc(2)
+    metrics.records.dead_letters("purchases", "not_json").inc()
+    metrics.records.dead_letters("purchases", "not_json").inc(2)
 
     assert sample(metrics, "alsobought_dead_letters_total", topic="purchases", reason="not_json") == 3
 
 
 def test_the_lag_of_a_partition_that_moved_away_is_no_longer_shown(metrics):
-    metrics.lag_records("purchases", 3).set(7)
+    metrics.partitions.lag("purchases", 3).set(7)
     assert sample(metrics, "alsobought_lag_records", topic="purchases", partition="3") == 7
 
-    metrics.lag_records.forget("purchases", 3)
-    metrics.lag_records.forget("purchases", 3)
+    metrics.partitions.lag.forget("purchases", 3)
+    metrics.partitions.lag.forget("purchases", 3)
 
     assert sample(metrics, "alsobought_lag_records", topic="purchases", partition="3") is None
 
 
 def test_two_processes_worth_of_metrics_live_side_by_side():
     first, second = Metrics(), Metrics()
-    first.model_swaps.inc()
+    first.model.swaps.inc()
 
     assert sample(second, "alsobought_model_swaps_total") == 0
 
@@ -54,7 +54,7 @@ def test_two_processes_worth_of_metrics_live_side_by_side():
 def test_a_new_model_shows_its_version_its_number_its_age_and_its_vocabulary(metrics):
     assert np.isnan(sample(metrics, "alsobought_model_age_seconds"))
 
-    metrics.serve_model("v12-20261122T100000Z", number=12, made_at_s=0, products=3659)
+    metrics.model.serve("v12-20261122T100000Z", number=12, made_at_s=0, products=3659)
 
     assert sample(metrics, "alsobought_model_info", version="v12-20261122T100000Z") == 1
     assert sample(metrics, "alsobought_model_info", version="none") is None

@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.embedded_broker import EmbeddedBroker
 from consumers.kafka.records import Record
-from consumers.kafka.topic_reader import read_all
 from consumers.releases.announcement import Announcement, UnreadableAnnouncement, read_announcement, send_announcement
+from tests.builders.topics import records_on
 from tests.builders.worker_world import clients_of
 
 VERSION = "v3-20261124T101500Z"
@@ -72,7 +72,7 @@ def test_what_is_sent_is_what_is_read():
     announcement = Announcement(**SAID | {"brand_id": "acme", "dim": 8, "offsets": {"0": 41}})
     with EmbeddedBroker({"models": 1}) as broker:
         send_announcement(clients_of(broker).producer(), "models", announcement)
-        (sent,) = read_all(clients_of(broker), "models")
+        (sent,) = records_on(clients_of(broker), "models")
 
     assert read_announcement(sent) == ("acme", announcement)
 

@@ -2,20 +2,21 @@
 
 import os
 import shutil
+import time
 
 import pytest
 from confluent_kafka import KafkaError
 
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
-from consumers.kafka.topic_reader import read_all
 from consumers.observability.metrics import Metrics
 from consumers.releases import announcer
 from consumers.releases.announcement import read_announcement
 from consumers.training import trainer as trainer_module
-from consumers.training.train_once import DATABASE, announcer_of, train_once
+from consumers.training.train_once import announcer_of, train_once
 from consumers.training.trainer import Trainer
 from consumers.training.trainer_process import TrainerProcess
+from consumers.training.training_reports import TrainingReports
 from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import customer_of_line
 from model.snapshots.metadata import read_about, version_number, versions
@@ -23,6 +24,7 @@ from model.store import reader
 from model.store.writer import Store
 from tests.builders.learnt import GROUPS
 from tests.builders.shop_histories import shop_histories
+from tests.builders.topics import records_on
 from tests.builders.worker_world import clients_of
 
 
@@ -37,7 +39,7 @@ def settings(broker, tmp_path):
 @pytest.fixture
 def shop(settings):
     """Purchases that can be added to."""
-    store = Store(settings.data_dir / DATABASE)
+    store = Store(settings.database)
     store.open_log("cluster", "purchases", "", 0)
 
     def sell(customers, brand=""):
@@ -86,7 +88,7 @@ def turned(settings, *, seconds=3, producer=None):
 
 
 def announced(settings, broker):
-    records = read_all(clients_of(broker), settings.models_topic)
+    records = records_on(clients_of(broker), settings.models_topic)
     return [(brand, said.version) for brand, said in map(read_announcement, records)]
 
 
@@ -111,7 +113,7 @@ def test_a_first_model_answers_before_a_calibrated_one_is_made(settings, broker)
             customer_of_line(histories).tolist(), histories.products.tolist(), histories.times.tolist(), strict=True
         )
     ]
-    store = Store(settings.data_dir / DATABASE)
+    store = Store(settings.database)
     store.open_log("cluster", "purchases", "", 0)
     store.apply([LogRecord(0, offset, order) for offset, order in enumerate(orders)])
     store.close()
@@ -276,19 +278,19 @@ def test_a_broker_that_refuses_the_announcement_is_said_by_the_command(settings,
         ("progress", {"what": "learning", "done": 1.0}, "training_progress", {}),
     ],
 )
-def test_what_the_process_tells_is_counted(settings, event, about, metric, labels):
+def test_what_the_process_tells_is_counted(event, about, metric, labels):
     metrics = Metrics()
 
-    TrainerProcess(settings, metrics)._heard(event, about)
+    TrainingReports(metrics).heard(event, about)
 
     assert metrics.registry.get_sample_value(f"alsobought_{metric}", labels) == 1
 
 
 @pytest.mark.parametrize("event", ["refused", "unannounced"])
-def test_what_is_no_training_is_not_counted_as_one(settings, event):
+def test_what_is_no_training_is_not_counted_as_one(event):
     metrics = Metrics()
 
-    TrainerProcess(settings, metrics)._heard(event, {"version": "v1", "message": "x"})
+    TrainingReports(metrics).heard(event, {"version": "v1", "message": "x"})
 
     assert metrics.registry.get_sample_value("alsobought_trainings_total", {"outcome": event}) is None
 
@@ -296,48 +298,48 @@ def test_what_is_no_training_is_not_counted_as_one(settings, event):
 def test_the_process_learns_tells_and_ends(settings, shop):
     shop(40)
     metrics = Metrics()
-    process = TrainerProcess(settings, metrics)
-    process.start()
+    process = TrainerProcess(settings, TrainingReports(metrics))
     try:
         while not metrics.registry.get_sample_value("alsobought_trainings_total", {"outcome": "trained"}):
-            assert process._pipe.poll(30), "the trainer told nothing"
+            assert process._running.pipe.poll(30), "the trainer told nothing"
             process.turn()
     finally:
         process.stop()
 
-    assert not process._process.is_alive()
+    assert not process._running.process.is_alive()
     assert len(versions(settings.models_folder)) == 1
 
 
 def test_a_process_that_died_is_started_again_some_seconds_later(settings, monkeypatch):
     metrics = Metrics()
-    process = TrainerProcess(settings, metrics)
-    process.start()
-    first = process._process.pid
-    process._process.kill()
-    process._process.join(10)
+    process = TrainerProcess(settings, TrainingReports(metrics))
+    first = process.pid
+    process._running.process.kill()
+    process._running.process.join(10)
     try:
         process.turn()
-        pause = process._restart_at_s
+        pause_s, meanwhile = process._restart_at_s - time.monotonic(), process.pid
         process._restart_at_s = 0.0  # the seconds have passed
         process.turn()
+        second = process.pid
     finally:
         process.stop()
 
-    assert pause is not None
+    assert 0 < pause_s <= 5
     assert metrics.registry.get_sample_value("alsobought_trainer_restarts_total") == 1
-    assert process._process.pid != first
+    assert meanwhile is None
+    assert second not in (None, first)
 
 
 def test_what_a_model_has_learnt_is_on_the_disk_before_it(settings, shop, monkeypatch):
     shop(40)
-    log = settings.data_dir / f"{DATABASE}-wal"
+    log = settings.database.with_name(f"{settings.database.name}-wal")
     synced = []
     monkeypatch.setattr(reader.os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
 
     train_once(settings, announce=False)
 
-    assert synced[:2] == [log.stat().st_ino, (settings.data_dir / DATABASE).stat().st_ino]
+    assert synced[:2] == [log.stat().st_ino, (settings.database).stat().st_ino]
     assert (settings.models_folder / versions(settings.models_folder)[0]).stat().st_ino in synced[2:]
 
 

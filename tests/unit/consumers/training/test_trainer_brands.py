@@ -3,14 +3,13 @@
 import pytest
 
 from config.settings import Settings
-from consumers.kafka.topic_reader import read_all
 from consumers.releases.announcement import read_announcement
-from consumers.training.train_once import DATABASE
 from consumers.training.trainer import Trainer
 from model.purchases.changes import LogRecord, Purchase
 from model.snapshots.metadata import read_about, versions
 from model.store.writer import Store
 from tests.builders.learnt import GROUPS
+from tests.builders.topics import records_on
 from tests.builders.worker_world import clients_of
 
 
@@ -29,7 +28,7 @@ def settings_of(broker, folder, topic, **changed):
 @pytest.fixture
 def sell(settings):
     """Purchases of one brand by customers of its own."""
-    store = Store(settings.data_dir / DATABASE)
+    store = Store(settings.database)
     store.open_log("cluster", "purchases", "", 0)
 
     def add(brand, customers, *, of="", time_s=1_800_000_000):
@@ -54,7 +53,7 @@ def learnt(settings, *, turns=5):
 
 
 def announced(settings, broker):
-    records = read_all(clients_of(broker), settings.models_topic)
+    records = records_on(clients_of(broker), settings.models_topic)
     return {brand: said.version for brand, said in map(read_announcement, records)}
 
 

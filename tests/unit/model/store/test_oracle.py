@@ -71,7 +71,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.small_parts = patch("model.store.writer._PART_EVENTS", 3)
+        self.small_parts = patch("model.store.folding._PART_EVENTS", 3)
         self.small_parts.start()
         self.path = Path(self.folder.name) / "alsobought.db"
         self.oracle = Oracle()

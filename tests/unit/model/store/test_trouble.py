@@ -83,7 +83,7 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_half_done(store, no_la
 
 
 def test_a_fold_that_fails_loses_nothing(store):
-    store._fold_at = 1
+    store._folding.every_events = 1
     store._db.execute("CREATE TRIGGER no BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk trouble'); END")
 
     store.apply(orders(1, start=3))  # begins to fold

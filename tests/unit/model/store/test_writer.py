@@ -10,7 +10,8 @@ from model.catalogue.product import Product
 from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
-from model.store.writer import _HISTORIES_OF, Store
+from model.store.statements import HISTORIES_OF
+from model.store.writer import Store
 
 
 def order(profile="ada", *products, event_id="", time_s=1000, brand="", prices=None):
@@ -137,7 +138,7 @@ def all_bought(store):
 
 @pytest.mark.parametrize(("later_batches", "parts_left"), [(0, 5), (1, 3), (2, 1), (3, 0)])
 def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later_batches, parts_left):
-    monkeypatch.setattr("model.store.writer._PART_EVENTS", 2)
+    monkeypatch.setattr("model.store.folding._PART_EVENTS", 2)
     store = open_store(path, fold_every_events=12)
     orders = [order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,), event_id=f"e{at}") for at in range(12)]
     store.apply(log_of(*orders))
@@ -146,7 +147,7 @@ def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later
     expected = {f"customer-{at}": [f"p{number}" for number in range(at, 12, 5)] for at in range(5)}
     expected["customer-0"] += [f"q{at}" for at in range(later_batches)]
 
-    assert len(store._leaving) == parts_left
+    assert store._folding.parts_left == parts_left
     assert all_bought(store) == expected
     contents = read_contents(path)
     read = [contents.products[number].product_id for number in contents.histories.products]
@@ -165,7 +166,7 @@ def test_lines_wait_longer_where_there_are_many_customers(path):
     waiting = []
     for at in range(30, 33):
         store.apply(log_of(order("customer-0", f"p{at}"), start=at))
-        waiting.append(store._tail.events)
+        waiting.append(store._folding.tail.events)
 
     assert waiting == [1, 2, 0]  # a tenth of the customers
     store.close()
@@ -282,7 +283,7 @@ def test_a_partition_given_away_is_not_answered_from(path, fold_every_events):
 
 
 def test_histories_by_number_look_at_their_own_rows_only(store):
-    plan = store._db.execute(f"EXPLAIN QUERY PLAN {_HISTORIES_OF}", ("[1]",)).fetchall()
+    plan = store._db.execute(f"EXPLAIN QUERY PLAN {HISTORIES_OF}", ("[1]",)).fetchall()
 
     assert not any(detail.startswith("SCAN history") for *_, detail in plan)
 

@@ -72,8 +72,7 @@ def test_ready_says_what_is_waited_for_until_nothing_is(broker, folder):
             return status == 200
 
         stopping()
-        service.open(stack, lambda: False)
-        service.run(stopping)
+        service.run(service.open(stack, lambda: False), stopping)
 
     assert said[0] == (503, ["waiting for Kafka"])
     assert said[1][1][0] == "no partitions were assigned yet"
@@ -84,8 +83,7 @@ def test_a_stopping_service_says_that_it_is_not_ready(broker, folder):
     settings = settings_for(folder, bootstrap_servers=broker.bootstrap, kafka_properties=PROPERTIES, role="worker")
     with ExitStack() as stack:
         service = Service(settings)
-        service.open(stack, lambda: False)
-        service.run(lambda: True)
+        service.run(service.open(stack, lambda: False), lambda: True)
 
         assert service.not_ready_because() == ["waiting for the end: stopping"]
 

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from consumers.kafka.missing_records import COMPACTION, RETENTION, UNCLEAR, MissingRecords, holes
+from consumers.ingest.missing_records import COMPACTION, RETENTION, UNCLEAR, MissingRecords, holes
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from model.purchases.changes import LogRecord

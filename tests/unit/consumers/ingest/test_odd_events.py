@@ -2,8 +2,8 @@
 
 import pytest
 
+from consumers.ingest.odd_events import OddEvents, likely_cause
 from consumers.kafka.records import Record
-from consumers.observability.odd_events import OddEvents, likely_cause
 
 
 class Lines:

@@ -59,7 +59,7 @@ class MissingRecords:
         """It is stored: count it."""
         for (partition, cause), count in missing.items():
             if cause == COMPACTION:
-                self.metrics.history_lost_records.inc(count)
+                self.metrics.records.history_lost_records.inc(count)
                 self._unsaid[partition] += count
         if missing:
             self.measure()
@@ -68,7 +68,7 @@ class MissingRecords:
         """Bring the gauges up to date with the open partitions."""
         known = self.store.missing()
         for cause in (RETENTION, COMPACTION, UNCLEAR):
-            self.metrics.history_missing(cause).set(total(known, cause))
+            self.metrics.records.history_missing(cause).set(total(known, cause))
         self.lost = total(known, RETENTION, COMPACTION)
 
     def say(self, *, now_s: float | None = None) -> None:
