@@ -16,7 +16,7 @@ from consumers.file_import.purchase_files import PurchaseFile
 from consumers.file_import.tables import Progress
 from consumers.kafka.clients import KafkaClients, produce
 
-_CONNECT_S = 10
+CONNECT_S = 10.0
 _GIVE_UP_MS = 60_000  # librdkafka's own 300 s is long to look at a bar that stands still
 _TIMEOUTS = ("message.timeout.ms", "delivery.timeout.ms")
 _WAIT_S = 0.2
@@ -42,18 +42,25 @@ class ImportSummary:
 
 
 def import_purchases(
-    clients: KafkaClients, topic: str, file: PurchaseFile, progress: Progress | None = None
+    clients: KafkaClients,
+    topic: str,
+    file: PurchaseFile,
+    progress: Progress | None = None,
+    *,
+    connect_s: float = CONNECT_S,
 ) -> ImportSummary:
-    """Send every order, in time order. Raises BrokerUnavailable and ImportFailed."""
+    """Send every order, in time order. Raises BrokerUnavailable, after `connect_s` of silence, and ImportFailed."""
     contents = file.contents
-    return _send(clients, topic, file.batches(), (contents.orders, contents.lines), progress)
+    producer = _connected(clients, topic, connect_s)
+    return _send(producer, topic, file.batches(), (contents.orders, contents.lines), progress)
 
 
 def import_products(
     clients: KafkaClients, topic: str, file: ProductFile, progress: Progress | None = None
 ) -> ImportSummary:
     """Send every product. Raises BrokerUnavailable and ImportFailed."""
-    return _send(clients, topic, file.batches(), (file.products, file.products), progress)
+    producer = _connected(clients, topic, CONNECT_S)
+    return _send(producer, topic, file.batches(), (file.products, file.products), progress)
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ class _Deliveries:
 
 
 def _send(
-    clients: KafkaClients,
+    producer: Producer,
     topic: str,
     batches: Iterable[Sequence[tuple[Any, ...]]],
     sizes: tuple[int, int],
@@ -96,7 +103,6 @@ def _send(
 ) -> ImportSummary:
     records, lines = sizes
     started = time.perf_counter()
-    producer = _connected(clients, topic)
     deliveries = _Deliveries(topic, records)
     try:
         sent = _send_batches(producer, batches, deliveries, progress)
@@ -133,11 +139,11 @@ def _tell(progress: Progress | None, deliveries: _Deliveries) -> None:
         progress("sending", min(deliveries.delivered / max(deliveries.total, 1), 1))
 
 
-def _connected(clients: KafkaClients, topic: str) -> Producer:
+def _connected(clients: KafkaClients, topic: str, connect_s: float) -> Producer:
     own = {} if any(name in clients.properties for name in _TIMEOUTS) else {"message_timeout_ms": str(_GIVE_UP_MS)}
     producer = clients.producer(linger_ms="50", **own)
     try:
-        there = producer.list_topics(timeout=_CONNECT_S).topics
+        there = producer.list_topics(timeout=connect_s).topics
     except KafkaException as error:
         raise clients.unavailable(f"importing to {topic}") from error
     if topic not in there:

@@ -14,12 +14,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from consumers.kafka.clients import BrokerUnavailable, produce
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE
 
 PREFIX = "__connect.errors."
 SIZE_HEADER = PREFIX + "original.bytes"
 TIME_HEADER = PREFIX + "original.timestamp"
 _MESSAGE_CHARACTERS = 500
-_DELIVERY_S = 60
 _ATTEMPTS = 3
 _DIGITS = 19
 _DECODER = "consumers.events"  # what a dead letter calls the part that refused it; whatever the code is called
@@ -76,8 +76,9 @@ def _reduced(letter: DeadLetter, headers: list[tuple[str, bytes | None]], attemp
 class DeadLetters:
     """Writes dead letters and waits for their delivery."""
 
-    def __init__(self, producer: Producer, topic: str) -> None:
+    def __init__(self, producer: Producer, topic: str, *, delivery_s: float = SHOPS_PACE.delivery_s) -> None:
         self._producer = producer
+        self._delivery_s = delivery_s
         self._topic = topic
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
@@ -111,10 +112,11 @@ class DeadLetters:
             except KafkaException as error:
                 reported.append(None)
                 failed.append((letter, error.args[0]))
-        give_up = time.monotonic() + _DELIVERY_S
+        give_up = time.monotonic() + self._delivery_s
         while len(reported) < len(letters):  # no flush: replies on their way elsewhere need not arrive for this
             if time.monotonic() >= give_up:
-                raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered in {_DELIVERY_S} s")
+                within = f"in {self._delivery_s:.0f} s"
+                raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered {within}")
             self._producer.poll(0.05)
         return failed
 

@@ -14,20 +14,20 @@ import structlog
 
 from config.settings import Settings
 from consumers.observability.metrics import Metrics
+from consumers.pace import Pace
 from consumers.training.trainer import Trainer
 
 log = structlog.get_logger(__name__)
-_RESTART_S = 5.0
 
 
-def _main(settings: Settings, pipe: Connection, prepare: Callable[[], None]) -> None:
+def _main(settings: Settings, pace: Pace, pipe: Connection, prepare: Callable[[], None]) -> None:
     """The process's entry."""
     prepare()
     for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group: the parent ends us in its turn
         signal.signal(number, signal.SIG_IGN)
     os.nice(settings.trainer_niceness)
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-    Trainer(settings, lambda event, about: pipe.send((event, about))).run(lambda: False)
+    Trainer(settings, lambda event, about: pipe.send((event, about)), pace=pace).run(lambda: False)
 
 
 def _end_with_parent(pipe: Connection) -> None:
@@ -49,6 +49,7 @@ class TrainerProcess:
     settings: Settings
     metrics: Metrics
     prepare: Callable[[], None] = _nothing  # what the process does first, such as setting up its logs; it is pickled
+    pace: Pace = field(default_factory=Pace)
     _process: Any = None
     _pipe: Connection | None = None
     _restart_at_s: float | None = None
@@ -58,7 +59,7 @@ class TrainerProcess:
         """Start the process."""
         ours, theirs = self._context.Pipe()
         self._process = self._context.Process(
-            target=_main, args=(self.settings, theirs, self.prepare), name="trainer", daemon=True
+            target=_main, args=(self.settings, self.pace, theirs, self.prepare), name="trainer", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -86,10 +87,10 @@ class TrainerProcess:
         self._process.join(1)
         self.metrics.trainer_restarts.inc()
         self.metrics.training_progress.set(0)
-        action = f"starting it again in {_RESTART_S:.0f} s"
+        action = f"starting it again in {self.pace.restart_s:.0f} s"
         log.error("trainer_died", exit_code=self._process.exitcode, action=action)
         pipe.close()
-        self._restart_at_s = time.monotonic() + _RESTART_S
+        self._restart_at_s = time.monotonic() + self.pace.restart_s
 
     def _heard(self, event: str, about: dict[str, Any]) -> None:
         if event == "progress":

@@ -23,6 +23,7 @@ from consumers.loop.global_topics import Broadcasts
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
+from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
@@ -53,6 +54,7 @@ class Base:
     store: Store
     demand: Demand
     buyers: RecentBuyers
+    pace: Pace
 
     @property
     def serves(self) -> bool:
@@ -95,7 +97,7 @@ class Parts:
 def assemble(base: Base) -> Parts:
     """Build the worker. Raises `BrokerUnavailable`."""
     producer = base.clients.producer()
-    dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
+    dead_letters = DeadLetters(producer, base.topics.names.dead_letters, delivery_s=base.pace.delivery_s)
     partitions = _partitions(base)
     models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
     recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
@@ -121,6 +123,7 @@ def assemble(base: Base) -> Parts:
         judge=_judge(base, partitions, models, recommender),
         ingest_batch=base.settings.ingest_batch_records,
         request_batch=base.settings.request_batch_records,
+        pace=base.pace,
     )
     return Parts(partitions, broadcasts, models, worker)
 

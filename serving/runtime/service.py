@@ -15,6 +15,7 @@ from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE, Pace
 from consumers.training.train_once import DATABASE
 from consumers.training.trainer_process import TrainerProcess
 from model.signals.demand import Demand
@@ -30,17 +31,15 @@ from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)
-_BROKER_WAIT_S = 60.0
-_BROKER_TRY_S = 2.0  # also how long a stop may have to wait
 
 
-def run_service(settings: Settings, *, broker_wait_s: float = _BROKER_WAIT_S) -> None:
+def run_service(settings: Settings, *, pace: Pace = SHOPS_PACE) -> None:
     """Run until SIGTERM or SIGINT. Raises what keeps it from starting or going on, each with its remedy."""
     with stop_signal() as stopping, ExitStack() as stack:
         stack.enter_context(exclusive(settings.data_dir))
-        service = Service(settings)
+        service = Service(settings, pace)
         stack.enter_context(service.http())
-        service.open(stack, stopping, broker_wait_s)
+        service.open(stack, stopping)
         if not stopping():
             service.run(stopping)
         log.info("stopping")
@@ -52,6 +51,7 @@ class Service:
     """One running process: what it is made of, as far as it has been built."""
 
     settings: Settings
+    pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
     waiting_for: str = "Kafka"
     parts: Parts | None = None
@@ -108,12 +108,12 @@ class Service:
 
     # -- from start to end
 
-    def open(self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S) -> None:
+    def open(self, stack: ExitStack, stopping: Callable[[], bool]) -> None:
         """Build everything that needs Kafka and the store, as far as `stopping` lets it."""
         settings = self.settings
         clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
         topics = Topics(clients, topic_names(settings))
-        cluster = self._reach(topics, stopping, broker_wait_s)
+        cluster = self._reach(topics, stopping)
         if cluster is None:
             return
         counts = topics.ensure(
@@ -136,6 +136,7 @@ class Service:
             store,
             demand,
             RecentBuyers(),
+            self.pace,
         )
         base.use_topic()
         self.parts = parts = assemble(base)
@@ -144,13 +145,13 @@ class Service:
             self._start_trainer(stack, parts)
         self.waiting_for = ""
 
-    def _reach(self, topics: Topics, stopping: Callable[[], bool], wait_s: float) -> str | None:
-        """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable` after `wait_s`."""
-        give_up = time.monotonic() + wait_s
+    def _reach(self, topics: Topics, stopping: Callable[[], bool]) -> str | None:
+        """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable`, in the end."""
+        give_up = time.monotonic() + self.pace.broker_wait_s
         while not stopping():
             self.metrics.heartbeat.beat()
             try:
-                return topics.cluster_id(_BROKER_TRY_S)
+                return topics.cluster_id(self.pace.broker_try_s)
             except BrokerUnavailable as error:
                 if time.monotonic() >= give_up:
                     raise
@@ -170,6 +171,7 @@ class Service:
             self.settings,
             self.metrics,
             partial(set_up_logging, self.settings.log_format, self.settings.log_level),
+            self.pace,
         )
         stack.callback(trainer.stop)
         trainer.start()
