@@ -8,6 +8,8 @@ from tests.kafka.brokers.broker import eventually
 from tests.kafka.support import load, oracle
 from tests.kafka.support.running_shop import running_shop
 
+pytestmark = pytest.mark.every_broker
+
 STOP_WITHIN_S = 10.0
 
 
