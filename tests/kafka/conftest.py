@@ -27,6 +27,7 @@ from tests.kafka.support.load import two_interests
 from tests.kafka.support.running_shop import RunningShop, make_topics, named_topics, running_shop
 from tests.kafka.support.service import Service, ShopTopics
 from tests.kafka.support.shop_client import ShopClient
+from tests.kafka.support.warm_parent import WarmParent
 from tests.lanes import say_at_the_end
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.config.stash[SOMETHING_RAN] = True
+    if "broker" in getattr(item, "fixturenames", ()):
+        item.config.stash[SOMETHING_RAN] = True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,6 +105,17 @@ def _matrix(config: pytest.Config) -> str:
         f"Kafka: what depends on the broker on each kind ({', '.join(chosen)}), the rest on the first real one; "
         "the whole matrix: --every-broker"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_parent(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Services start from a process that has imported them, but where chaos is given its time: that is the real one."""
+    if not pytestconfig.getoption("--chaos-minutes"):
+        Service.warm_parent = WarmParent()
+    yield
+    if Service.warm_parent is not None:
+        Service.warm_parent.close()
+        Service.warm_parent = None
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +175,8 @@ def or_untried(request: pytest.FixtureRequest) -> Callable[[str, Callable[[], T]
 def trained(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
     """A shop whose model has learnt tea things and camping things apart; the tests that share it leave it in force."""
     folder = tmp_path_factory.mktemp("trained")
-    with running_shop(broker, folder, role="both", train_min_new_events="100", train_max_wait_s="1000") as shop:
+    settings = {"train_min_new_events": "100", "train_max_wait_s": "1000"}
+    with running_shop(broker, folder, role="both", cold=True, **settings) as shop:
         shop.buy(*two_interests(120))
         eventually(lambda: shop.service.metric("alsobought_model_version") > 0, "a model answers", timeout_s=60)
         yield shop
