@@ -77,7 +77,9 @@ def _rank(nodeid: str) -> tuple[int, int]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a new process where the folder is that all of them share."""
-    shared = node.config.stash.setdefault(SHARED, tempfile.TemporaryDirectory(prefix="alsobought-tests-"))
+    if SHARED not in node.config.stash:
+        node.config.stash[SHARED] = tempfile.TemporaryDirectory(prefix="alsobought-tests-")
+    shared = node.config.stash[SHARED]
     node.workerinput["shared"] = shared.name
 
 

@@ -17,8 +17,15 @@ PLAN = Plan(cut=Cut(20), windows=1, validation=1, seeds=2, recipe=RECIPE)
 
 @pytest.fixture(scope="module")
 def table():
+    """The whole comparison, peers included: what most tests here look at is learnt once."""
     (found,) = tables(*shop_histories(), PLAN)
     return found
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """A replay of two slices."""
+    return replay(*shop_histories(), RECIPE, slices=2)
 
 
 def test_ours_comes_first_and_every_model_has_a_row(table):
@@ -59,9 +66,7 @@ def test_too_few_customers_are_said_to_be_too_few():
         list(tables(*shop_histories(customers=20), plan))
 
 
-def test_a_replay_learns_slice_after_slice():
-    steps = replay(*shop_histories(), RECIPE, slices=2)
-
+def test_a_replay_learns_slice_after_slice(steps):
     assert [step.schedule for step in steps] == [*SCHEDULES, *SCHEDULES]
     kinds = {(step.schedule, step.slice): step.kind for step in steps}
     assert kinds["update", 1] == "full"
@@ -70,8 +75,8 @@ def test_a_replay_learns_slice_after_slice():
     assert kinds["full retrain", 2] == "full"
 
 
-def test_a_summary_counts_no_seconds_of_the_first_slice():
-    frozen = next(one for one in summaries(replay(*shop_histories(), RECIPE, slices=2)) if one.schedule == "frozen")
+def test_a_summary_counts_no_seconds_of_the_first_slice(steps):
+    frozen = next(one for one in summaries(steps) if one.schedule == "frozen")
 
     assert frozen.seconds < 0.1
     assert frozen.full_trainings == 0
