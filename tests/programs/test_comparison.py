@@ -1,9 +1,11 @@
 """The comparison: one row a model, the same customers in each, and what is switched off is off."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
-from model.evaluation.comparison import OURS, Plan, tables
+from model.evaluation.comparison import OURS, Plan, Table, tables
 from model.evaluation.replay import SCHEDULES, replay, summaries
 from model.offline.recommender import OwnRecipe
 from model.offline.splits import Cut
@@ -12,14 +14,31 @@ from tests.builders.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
 RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
-PLAN = Plan(cut=Cut(20), windows=1, validation=1, seeds=2, recipe=RECIPE)
+PLAN = Plan(cut=Cut(20), windows=2, validation=1, seeds=2, recipe=RECIPE)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tables of two windows, the steps that were named beforehand, and those that came, each in their order."""
+
+    tables: list[Table]
+    named: list[str]
+    seen: list[str]
 
 
 @pytest.fixture(scope="module")
-def table():
+def compared():
     """The whole comparison, peers included: what most tests here look at is learnt once."""
-    (found,) = tables(*shop_histories(), PLAN)
-    return found
+    named, seen = [], []
+    note = lambda what, _done: seen.append(what)  # noqa: E731
+    found = list(tables(*shop_histories(), PLAN, note, lambda _found, steps: named.extend(steps)))
+    return Comparison(found, named, seen)
+
+
+@pytest.fixture
+def table(compared):
+    """The newest window's table."""
+    return compared.tables[0]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +56,14 @@ def test_ours_comes_first_and_every_model_has_a_row(table):
 
 def test_all_rows_judge_the_same_customers(table):
     assert {len(row.judged.ndcg) for row in table.rows} == {table.customers}
+
+
+def test_the_steps_named_before_are_those_that_come_in_their_order(compared):
+    assert list(dict.fromkeys(compared.seen)) == compared.named
+
+
+def test_each_window_has_its_table(compared):
+    assert [table.window for table in compared.tables] == [0, 1]
 
 
 def test_in_a_shop_of_groups_ours_beats_best_sellers(table):

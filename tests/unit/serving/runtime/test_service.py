@@ -142,6 +142,7 @@ def test_the_versions_say_which_one_answers_and_which_are_kept(broker, folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow("a service and its trainer as processes")
 def test_a_signal_ends_the_service_and_its_trainer_in_time_with_exit_code_0(tmp_path, number):
     with new_broker() as broker, running(broker, tmp_path / "data") as service:
         send(broker, "purchases", *((f"c-{n}", bought(f"c-{n}")) for n in range(50)))
