@@ -47,6 +47,8 @@ class KafkaSettings(Section):
     """Stable name of this worker in the group: it gets its partitions back at once after a restart."""
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Group protocol: classic, or the newer one of KIP-848."""
+    kafka_silence_s: Annotated[float, Field(ge=5, le=86_400)] = 30
+    """Not ready while no broker was heard for so many seconds."""
     kafka_properties: KafkaProperties = Field(default={}, repr=False)
     """Any librdkafka client property, such as those of SASL and TLS; the ones that the service owns are refused."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
@@ -72,6 +74,8 @@ class TopicSettings(Section):
     """Topics that a request may name for its reply, a * at the end stands for any ending; empty: only replies_topic."""
     create_topics: bool = True
     """Create missing topics at start."""
+    history_at_risk: Literal["auto", "refuse", "warn"] = "auto"
+    """If purchases_topic does not keep all for ever: refuse to start, warn, or auto: refuse where it is compacted."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 6
     """Partitions of purchases and of requests when they are created; both must have the same number."""
     replication_factor: Annotated[Replicas, Field(ge=-1, le=32_767)] = -1
@@ -123,6 +127,8 @@ class AnswerSettings(Section):
     """The most products a request may ask for."""
     unknown_request_fields: Literal["refuse", "ignore"] = "refuse"
     """Fields of a request that are not known: an error that names them, or ignored and named in the reply."""
+    late_answer_s: Annotated[float, Field(gt=0, le=86_400)] = 5
+    """Not ready while most requests are dropped, or answered later than so many seconds after they were sent."""
     error_header: VisibleText = "error"
     """Name of the header that marks an error reply and holds its code."""
 

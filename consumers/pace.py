@@ -1,4 +1,4 @@
-"""How long this program waits and how often it looks again: one value, handed in where the program is put together.
+"""How long the service waits and how often it looks again: one value, handed in from outside.
 
 In: nothing. Out: `Pace`, whose defaults are right for a shop. Promise: frozen, may be pickled, knows nothing of Kafka.
 """

@@ -7,7 +7,7 @@ nor buried again.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from confluent_kafka import murmur2
 from consumers.decoding.fields import InvalidRecord
 from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
+from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from consumers.observability.odd_events import OddEvents
@@ -44,17 +45,22 @@ class Ingest:
     on_applied: Callable[[Applied], None]
     judge: Judge | None = None
     odd: OddEvents = field(default_factory=OddEvents)
+    missing: MissingRecords | None = None
 
     def take(self, records: Sequence[Record]) -> None:
         """Store a batch. Raises `StoreUnavailable` or `BrokerUnavailable`, and then nothing of it is stored."""
+        nexts = {partition: self.store.next_offset(partition) for partition in {record.partition for record in records}}
+        gone = self.missing.between(records, nexts) if self.missing is not None else {}
         with self.metrics.stage_seconds("decode").time():
-            changes, letters = self._decoded(records)
+            changes, letters = self._decoded(records, nexts)
         bury(self.dead_letters, letters, self.metrics)
         if self.judge is not None:
             with self.metrics.stage_seconds("judge").time():
                 self.judge.judge(changes)
         with self.metrics.stage_seconds("ingest").time():
-            applied = self.store.apply(changes)
+            applied = self.store.apply(changes, gone)
+        if self.missing is not None:
+            self.missing.stored(gone)
         self.on_applied(applied)
         outcomes = {
             "applied": applied.applied,
@@ -77,12 +83,11 @@ class Ingest:
         self.odd.took(self.decoder.types.taken)
         self.odd.turn()
 
-    def _decoded(self, records: Sequence[Record]) -> tuple[list[LogRecord], list[DeadLetter]]:
+    def _decoded(self, records: Sequence[Record], nexts: Mapping[int, int]) -> tuple[list[LogRecord], list[DeadLetter]]:
         changes: list[LogRecord] = []
         letters: list[DeadLetter] = []
         now_s = time.time()
         misrouted = 0
-        nexts = {partition: self.store.next_offset(partition) for partition in {record.partition for record in records}}
         for record in records:
             change: Purchase | Forget | None = None
             if record.offset >= nexts[record.partition]:  # else stored already, its dead letter too

@@ -6,6 +6,7 @@ producer sends is in a form that every client reads, unless the settings say oth
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from config.errors import ConfigError
+from config.kafka_property_names import meant
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
@@ -29,6 +31,7 @@ _HINTS = {
     KafkaError._SSL: "check ssl.ca.location and the other ssl properties in kafka_properties",
     KafkaError._RESOLVE: "check the host names in bootstrap_servers",
 }
+_NO_SUCH_PROPERTY = re.compile(r'No such configuration property: "([^"]*)"')
 _REPEAT_S = 60
 _COMPRESSION = ("compression.type", "compression.codec")  # librdkafka's two names for one property
 _SOME_CAN_NOT_READ = ("snappy", "lz4", "zstd")
@@ -58,10 +61,18 @@ class KafkaClients:
     _said: dict[int, float] = field(default_factory=dict)
     _compression_said: bool = False
 
-    def consumer(self, group_id: str, *, on_commit_failed: Callable[[], object] = _nobody, **own: Any) -> Consumer:
+    def consumer(
+        self,
+        group_id: str,
+        *,
+        on_commit_failed: Callable[[], object] = _nobody,
+        on_statistics: tuple[int, Callable[[str], object]] | None = None,
+        **own: Any,
+    ) -> Consumer:
         """A consumer that never commits by itself and never jumps over lost records silently.
 
-        `on_commit_failed` hears of asynchronous commits that failed; `own` are properties with underscores for dots.
+        `on_commit_failed` hears of asynchronous commits that failed, `on_statistics` of librdkafka's statistics every
+        so many milliseconds; `own` are properties with underscores for dots.
         """
         given = _without(self.properties, _COMPRESSION)
         if own.get("group_protocol") == "consumer":  # then the broker keeps these two, and the client refuses them
@@ -74,6 +85,7 @@ class KafkaClients:
                 # A request waits behind all that was fetched before it: with the defaults 64 MB of purchases. Less in
                 # store costs ingest nothing.
                 "queued.max.messages.kbytes": "256",
+                "topic.metadata.refresh.interval.ms": "60000",  # partitions that are added are read a minute later
                 "fetch.message.max.bytes": "65536",
             }
             | given
@@ -86,6 +98,7 @@ class KafkaClients:
                 "allow.auto.create.topics": "false",
                 "on_commit": lambda error, _parts: None if error is None else on_commit_failed(),
             }
+            | _statistics(on_statistics)
             | {name.replace("_", "."): value for name, value in own.items()},
         )
 
@@ -173,11 +186,21 @@ def _library_log() -> logging.Logger:
 _CONSUMER_ONLY = ("fetch.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "queued.m", "group.")
 
 
+def _statistics(wanted: tuple[int, Callable[[str], object]] | None) -> dict[str, Any]:
+    return {} if wanted is None else {"statistics.interval.ms": wanted[0], "stats_cb": wanted[1]}
+
+
 def _made(kind: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
     try:
         return kind(properties)
     except KafkaException as error:  # nothing is sent yet: it is a property
-        raise ConfigError(f"kafka_properties: {error.args[0].str()}") from error
+        raise ConfigError(f"kafka_properties: {_with_what_was_meant(error.args[0].str())}") from error
+
+
+def _with_what_was_meant(said: str) -> str:
+    unknown = _NO_SUCH_PROPERTY.search(said)
+    hint = meant(unknown[1]) if unknown else ""
+    return f"{said}; {hint}" if hint else said
 
 
 def _without(properties: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:

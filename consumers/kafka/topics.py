@@ -87,6 +87,7 @@ class Topics:
     _topic_ids: dict[str, str] = field(default_factory=dict)  # as they were last told
     _counts: Mapping[str, int] = field(default_factory=dict)  # partitions of every topic, as they were last told
     _counts_at_s: float = -_ASK_AGAIN_S
+    purchase_partitions: int = 0  # as they were last told; 0: not asked yet
     _said: str = ""  # what no longer fitted when it was last looked at
 
     @property
@@ -98,7 +99,10 @@ class Topics:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether it is librdkafka's mock cluster, as far as `cluster_id` was asked."""
+        """Whether it is librdkafka's mock cluster, which leaves questions of administration without an answer.
+
+        Known once `cluster_id` was asked.
+        """
         return self._cluster_id.startswith(_EMBEDDED)
 
     def cluster_id(self, timeout_s: float = 10) -> str:
@@ -138,6 +142,7 @@ class Topics:
     def check_pair(self, counts: Mapping[str, int]) -> int:
         """The common partition count of purchases and requests. Raises `TopicsUnfit` when they differ."""
         purchases, requests = counts[self.names.purchases], counts[self.names.requests]
+        self._note_added(purchases)
         if purchases != requests:
             low = min((purchases, self.names.purchases), (requests, self.names.requests))[1]
             raise TopicsUnfit(
@@ -148,6 +153,18 @@ class Topics:
                 "send its keys elsewhere"
             )
         return purchases
+
+    def _note_added(self, purchases: int) -> None:
+        before, self.purchase_partitions = self.purchase_partitions, purchases
+        if before and before < purchases:
+            log.error(
+                "partitions_added",
+                topic=self.names.purchases,
+                before=before,
+                now=purchases,
+                action="one worker goes on with whole histories; several would each know a part of a customer's, since "
+                "keys go to other partitions now: let one run, or make the topic anew and import the history",
+            )
 
     def check_again(self) -> None:
         """Look at the partition counts while running: a topic that is gone, or has more partitions, is said, once."""

@@ -4,6 +4,7 @@ The offset of a request is committed once it and all before it are answered and 
 because nobody waits any more.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,7 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from consumers.ingest.dead_letters import DeadLetter, DeadLetters, bury
 from consumers.kafka.clients import BrokerUnavailable, produce
 from consumers.kafka.records import Record
+from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.deliveries import Deliveries
+from consumers.loop.lateness import Lateness
 from consumers.loop.request_queue import WaitingRequests
 from consumers.observability.metrics import Metrics
 
@@ -54,6 +57,8 @@ class Answering:
     metrics: Metrics
     answerable: Callable[[int], bool]  # whether the whole history of a partition's customers is here
     batch: int
+    lateness: Lateness = field(default_factory=lambda: Lateness(math.inf))
+    clock: DeadlineClock = field(default_factory=DeadlineClock)
     deliveries: Deliveries = field(default_factory=Deliveries)
     waiting: WaitingRequests = field(init=False)
     busy: bool = False  # whether more may be ready to be answered at once
@@ -61,11 +66,17 @@ class Answering:
 
     def __post_init__(self) -> None:
         """Count what is dropped."""
-        self.waiting = WaitingRequests(self.metrics.requests_expired.inc)
+        self.waiting = WaitingRequests(self._dropped, now_s=self.clock.now_s)
+
+    def _dropped(self, count: int) -> None:
+        self.metrics.requests_expired.inc(count)
+        self.lateness.dropped(count)
 
     def take_up(self, requests: Sequence[Record]) -> None:
         """They were read, and are to be answered."""
         for record in requests:
+            if record.timestamp_ms > 0:
+                self.clock.sent(record.timestamp_ms / 1000)
             self.waiting.add(record, self.responder.deadline_ms(record))
 
     def turn(self) -> None:
@@ -113,6 +124,8 @@ class Answering:
             except KafkaException as error:
                 self._refused(outgoing, error)
         bury(self.dead_letters, letters, self.metrics)
+        now_s = self.clock.now_s()
+        self.lateness.answered([now_s - record.timestamp_ms / 1000 for record in records if record.timestamp_ms])
 
     def _refused(self, reply: Reply, error: KafkaException) -> None:
         """No such partition, or too large: whoever asked waits in vain, and we say so."""

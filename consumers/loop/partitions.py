@@ -12,6 +12,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from consumers.kafka.clients import BrokerUnavailable, watermarks
+from consumers.kafka.missing_records import RETENTION, MissingRecords
 from consumers.observability.metrics import Metrics
 from model.store.writer import Store
 
@@ -30,6 +31,8 @@ class Partitions:
     topic_id: Callable[[], str]
     incremental: bool  # KIP-848 hands out parts; the classic protocol hands out everything at once
     on_new_topic: Callable[[], None] = lambda: None  # the purchases that count are others than before
+    purchase_partitions: Callable[[], int] = lambda: 0  # 0: as many as of requests
+    missing: MissingRecords | None = None  # counts what the broker no longer has
     before_revoke: Callable[[], None] = lambda: None
     after_drop: Callable[[list[TopicPartition]], None] = lambda _parts: None  # revoked or lost
     owned: set[tuple[str, int]] = field(default_factory=set)
@@ -45,6 +48,11 @@ class Partitions:
     def answerable(self, partition: int) -> bool:
         """Whether the whole history of this partition's customers is here."""
         return (self.purchases, partition) in self.owned and partition not in self.restoring
+
+    def may_answer(self, partition: int) -> bool:
+        """Whether requests of this partition may be answered: those of one that purchases lack wait for all others."""
+        count = self.purchase_partitions()
+        return not self.restoring if 0 < count <= partition else self.answerable(partition)
 
     def is_news(self, partition: int, offset: int) -> bool:
         """Whether a purchase was not there yet when the partition was given to this worker."""
@@ -75,6 +83,8 @@ class Partitions:
         self.assigned = True
         self.metrics.rebalances("assigned").inc()
         self._pause_or_resume(consumer)
+        if self.missing is not None:
+            self.missing.measure()
         log.info("partitions_assigned", partitions=self._owned_numbers(), restoring=sorted(self.restoring))
 
     def on_revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
@@ -104,6 +114,10 @@ class Partitions:
             if not self.restoring:
                 log.info("partitions_restored", partitions=self._owned_numbers())
 
+    def open_requests(self, consumer: Consumer) -> None:
+        """Read the requests of partitions that may be answered now."""
+        self._pause_or_resume(consumer)
+
     def hold_purchases(self, consumer: Consumer, *, hold: bool) -> None:
         """Read no purchases for now, or read on."""
         if hold != self._purchases_held:
@@ -132,6 +146,8 @@ class Partitions:
             raise _explained(error) from error
         self._tell_if_restarted()
         self._pause_or_resume(consumer)
+        if self.missing is not None:
+            self.missing.measure()
 
     def _assign_again(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         moved = {(part.topic, part.partition) for part in parts}
@@ -178,7 +194,7 @@ class Partitions:
         waiting: list[TopicPartition] = []
         open_: list[TopicPartition] = []
         for topic, number in self.owned:
-            ready = self.answerable(number) if topic == self.requests else not self._purchases_held
+            ready = self.may_answer(number) if topic == self.requests else not self._purchases_held
             (open_ if ready else waiting).append(TopicPartition(topic, number))
         if waiting:
             consumer.pause(waiting)
@@ -212,7 +228,7 @@ class Partitions:
                 lost=low - start,
                 action="reading on at the first record left; set retention.ms=-1 on this topic",
             )
-            self.store.skip_to(partition, low)
+            self.store.skip_to(partition, low, RETENTION)
             start = low
         if start < high:
             self.restoring[partition] = high

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -20,8 +20,11 @@ from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.ingest.purchases import Ingest, Judge
 from consumers.kafka.clients import BrokerUnavailable
+from consumers.kafka.missing_records import MissingRecords
 from consumers.kafka.records import ReadError, Record, sorted_out
 from consumers.loop.answering import Answering, Responder
+from consumers.loop.deadline_clock import DeadlineClock
+from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.read_ahead import ReadAhead
 from consumers.observability.metrics import Metrics
@@ -65,6 +68,9 @@ class Worker:
     on_applied: Callable[[Applied], None]
     check_topics: Callable[[], None]
     judge: Judge | None = None
+    missing: MissingRecords | None = None
+    lateness: Lateness = field(default_factory=lambda: Lateness(math.inf))
+    clock: DeadlineClock = field(default_factory=DeadlineClock)
     ingest_batch: int = 2000
     request_batch: int = 256
     pace: Pace = field(default_factory=Pace)
@@ -80,7 +86,14 @@ class Worker:
         """Put the parts together: what is read, ingest, and answering where there is a responder."""
         self._ahead = ReadAhead(self.consumer, self.partitions)
         self._ingest = Ingest(
-            self.store, self.decoder, self.dead_letters, self.partition_count, self.metrics, self._applied, self.judge
+            self.store,
+            self.decoder,
+            self.dead_letters,
+            self.partition_count,
+            self.metrics,
+            self._applied,
+            self.judge,
+            missing=self.missing,
         )
         self.answering = None
         if self.responder is not None:
@@ -89,8 +102,10 @@ class Worker:
                 self.producer,
                 self.dead_letters,
                 self.metrics,
-                self.partitions.answerable,
+                self.partitions.may_answer,
                 self.request_batch,
+                self.lateness,
+                self.clock,
             )
 
     def _applied(self, applied: Applied) -> None:
@@ -190,9 +205,15 @@ class Worker:
         self._measure()
         if self.answering is not None:
             self.answering.chores()
+        if self.missing is not None and not self.partitions.restoring:  # else there is more to come
+            self.missing.say()
         if now >= self._next_topic_check:
             self._next_topic_check = now + self.pace.topic_check_s
+            before = self.partitions.purchase_partitions()
             self.check_topics()
+            if self.partitions.purchase_partitions() != before:
+                self._ingest = replace(self._ingest, partition_count=self.partitions.purchase_partitions())
+                self.partitions.open_requests(self.consumer)
             if self.partitions.check_topic_id(self.consumer):
                 log.error(
                     "purchases_topic_was_made_anew", topic=self.partitions.purchases, action="read from its start"

@@ -5,7 +5,7 @@ whole. Partitions are read one after the other, so that two rebuilds of one topi
 catalogue comes last, when the brands are known in which a product is withdrawn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +16,16 @@ from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.catalogue import Catalogue
 from consumers.ingest.dead_letters import DeadLetter
 from consumers.ingest.purchases import Ingest
+from consumers.kafka.missing_records import COMPACTION, RETENTION, MissingRecords, total
 from consumers.kafka.records import Record
+from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topic_reader import Extent, extents, read_extent
 from consumers.kafka.topics import Topics
 from consumers.observability.metrics import Metrics
 from model.progress import Progress, silent
 from model.store.writer import Store
+
+Missing = Mapping[tuple[int, str], int]
 
 _BESIDE = ("-wal", "-shm")  # SQLite's own files, which belong to the one they are named after
 
@@ -32,7 +36,12 @@ class Rebuilt:
 
     records: int = 0  # of purchases
     unreadable: int = 0  # of both topics; they were made dead letters when they were first read
-    lost: dict[int, int] = field(default_factory=dict)  # partition of purchases -> records the broker no longer has
+    missing: Missing = field(default_factory=dict)  # (partition of purchases, cause) -> offsets without a record
+
+    @property
+    def lost(self) -> int:
+        """Records of purchases that are known to be gone from the topic."""
+        return total(self.missing, RETENTION, COMPACTION)
 
 
 class _Counted:
@@ -57,7 +66,9 @@ def rebuild(
     store = Store(
         path, fold_every_events=settings.fold_every_events, dedupe_window_events=settings.dedupe_window_events
     )
-    work = _Rebuild(store, consumer, settings.ingest_batch_records, progress)
+    policies = TopicPolicies(topics, Metrics(), settings.bootstrap_servers, "warn")
+    policies.check_at_start()
+    work = _Rebuild(store, consumer, settings.ingest_batch_records, progress, policies)
     try:
         source = (cluster, names.purchases, topics.topic_id(names.purchases))
         work.read_purchases(source, extents(consumer, names.purchases, "purchases_topic"), decoder)
@@ -73,7 +84,9 @@ def rebuild(
 class _Rebuild:
     """One rebuild as it goes along."""
 
-    def __init__(self, store: Store, consumer: Consumer, at_once: int, progress: Progress) -> None:
+    def __init__(
+        self, store: Store, consumer: Consumer, at_once: int, progress: Progress, policies: TopicPolicies
+    ) -> None:
         self.rebuilt = Rebuilt()
         self._store = store
         self._consumer = consumer
@@ -81,18 +94,27 @@ class _Rebuild:
         self._progress = progress
         self._letters = _Counted()
         self._metrics = Metrics()
+        self._missing = MissingRecords(store, self._metrics, lambda: policies.purchases_compacted)
 
     def read_purchases(self, source: tuple[str, str, str], parts: Sequence[Extent], decoder: PurchaseDecoder) -> None:
         """Every partition, one after the other."""
-        ingest = Ingest(self._store, decoder, self._letters, len(parts), self._metrics, lambda _applied: None)
+        ingest = Ingest(
+            self._store,
+            decoder,
+            self._letters,
+            len(parts),
+            self._metrics,
+            lambda _applied: None,
+            missing=self._missing,
+        )
         for part in parts:
             self._store.open_log(*source, part.partition)
             if part.first > 0:
-                self.rebuilt.lost[part.partition] = part.first
-                self._store.skip_to(part.partition, part.first)
+                self._store.skip_to(part.partition, part.first, RETENTION)
         for records in self._batches(source[1], parts, "purchases"):
             ingest.take(records)
             self.rebuilt.records += len(records)
+        self.rebuilt.missing = self._store.missing()
         self.rebuilt.unreadable = self._letters.count
 
     def read_catalogue(self, cluster: str, topic: str, parts: Sequence[Extent]) -> None:

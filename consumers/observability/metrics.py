@@ -122,7 +122,22 @@ class Metrics:
             self._counter("dead_letters_total", "Records sent to the dead-letter topic, by reason.", "topic", "reason")
         )
         self.history_lost_records = self._counter(
-            "history_lost_records_total", "Records that Kafka had deleted before they were read; anything but 0 is bad."
+            "history_lost_records_total",
+            "Records that Kafka had deleted or compacted away before they were read; anything but 0 is bad.",
+        )
+        self.history_missing = Labelled(
+            self._gauge(
+                "history_missing_records",
+                "Records of the owned partitions of purchases that were gone before this database read them, since it "
+                "was made: by retention (deleted at the beginning), by compaction, or unclear (an offset without a "
+                "record in a topic that is not compacted: a transaction's marker, or compacted away earlier).",
+                "reason",
+            )
+        )
+        self.topic_loses_records = Labelled(
+            self._gauge(
+                "topic_loses_records", "1 for a topic whose policy deletes what must be kept; see the log.", "topic"
+            )
         )
         self.commit_failures = self._counter(
             "commit_failures_total",
@@ -150,6 +165,9 @@ class Metrics:
         self._gauge(
             "loop_heartbeat_age_seconds", "Seconds since the loop last took a turn; it grows when the loop hangs."
         ).set_function(self.heartbeat.age_s)
+        self.kafka_silence = self._gauge(
+            "kafka_silence_seconds", "Seconds since the worker's consumer had an answer of any broker."
+        )
         self.loop_too_slow = self._counter(
             "loop_too_slow_total",
             "Turns of the loop that took longer than max.poll.interval.ms, so that Kafka gave its partitions away.",

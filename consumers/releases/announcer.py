@@ -119,9 +119,8 @@ class Announcer:
             abouts = self._sound(found, now, on_refused)
             if not abouts:
                 continue
-            damaged = {about.version for about in found} - {about.version for about in abouts}
-            if now is not None and now.version in damaged:
-                now = None  # what is announced can not be opened: the newest sound one takes its place
+            if now is not None and now.version not in {about.version for about in abouts}:
+                now = None  # what is announced is damaged or gone: the newest sound one takes its place
             try:
                 decision = after_trainings(now, abouts)
                 if decision is not None:

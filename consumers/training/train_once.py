@@ -77,7 +77,10 @@ def train_once(
     )
     at_once = at_once and not before.abouts
     draft = _learnt(settings, brand_id, before, full=full, at_once=at_once, progress=progress, on_refused=on_refused)
-    version, _ = write_snapshot(settings.models_folder, draft, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    # above what is announced, though the folder be empty now: an older number would never come to answer
+    known = 0 if before.announced is None else before.announced.decided_at
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    version, _ = write_snapshot(settings.models_folder, draft, stamp, after=known)
     if announce and announcer is not None:
         try:
             announcer.catch_up(on_refused)
@@ -138,7 +141,11 @@ def _learnt(
     reason = why_full(before.announced, before.abouts)
     if reason is None and before.abouts and is_put_off(settings, before.abouts[0]):
         reason = "how to rank is not calibrated yet"
+    if full and before.abouts:
+        reason = "--full was asked for"
     ancestor = None if full or reason else newest_ancestor(models, before.lineage, brand_id, on_refused)
+    if ancestor is None and reason is None and before.abouts:
+        reason = "no version on disk can be gone on from: each was refused or is damaged"
     serving = None
     if before.serving is not None and settings.gate_customers:
         try:
@@ -147,6 +154,8 @@ def _learnt(
             serving = Serving(snapshot, learnt)
         except SnapshotRefused as refused:
             on_refused(before.serving, refused)
+        except OSError as error:  # it went away since it was opened
+            on_refused(before.serving, SnapshotRefused("missing_file", str(error)))
     return learn_judged(
         contents,
         recipe_of(settings, brand_id),

@@ -12,7 +12,9 @@ from confluent_kafka import Producer
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.pace import SHOPS_PACE, Pace
-from consumers.releases.announcer import on_disk, once
+from consumers.releases.announcer import announced_now, on_disk, once
+from consumers.releases.damage import AnnouncedDamage
+from consumers.releases.folder_watch import FolderWatch
 from consumers.training.brand_schedule import BrandTrainings, rules_of
 from consumers.training.schedule import Due
 from consumers.training.train_once import DATABASE, announcer_of, is_put_off, train_once
@@ -24,6 +26,9 @@ from model.training.brand_counts import count_brands
 
 _PROGRESS_S = 0.2
 
+
+_FALLEN_BACK_S = 5.0  # the version before it is to answer first, which takes less than learning
+_MEND_AGAIN_S = 60.0
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -41,6 +46,13 @@ class Trainer:
         self._announcer = announcer_of(settings, producer)
         self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, pace, learnt_at_s=time.monotonic())
         self._tell_refused = once(self._refused)
+        self._damage = AnnouncedDamage(
+            FolderWatch(settings.models_folder),
+            lambda: announced_now(self._announcer.clients, self._announcer.topic),
+            self._tell_refused,
+        )
+        self._too_little = False
+        self._mend: dict[str, float] = {}  # brand whose model is damaged -> when it is learnt anew, monotonic
         self._behind = True  # the folder may hold what is not announced yet
         newest = {brand: abouts[0] for brand, abouts in on_disk(settings.models_folder, self._tell_refused).items()}
         self._go_on_from(newest.get(""))
@@ -58,11 +70,13 @@ class Trainer:
 
         One brand in a turn: so neither do many brands hold up the model of every brand, nor it them.
         """
+        self._look_for_damage(now_s)
         if self._behind:
             self._catch_up()
         mark = self._watermark()
         if mark is None:
             return
+        self._learn_what_is_damaged(now_s)
         if self._due.check(mark.events, now_s):
             self._learn_of_every_brand(mark, now_s)
         if self._uncounted:
@@ -71,6 +85,24 @@ class Trainer:
         if brand is not None:
             about = self._learn_guarded(brand)
             self._brands.attempted(brand, time.monotonic(), has_model=about is not None)
+
+    def _look_for_damage(self, now_s: float) -> None:
+        """A damaged model is not waited with until training is due: another is announced, and learnt."""
+        for brand, has_another in self._damage.news(now_s).items():
+            self._mend.setdefault(brand, now_s + (_FALLEN_BACK_S if has_another else 0))
+            self._behind = True
+
+    def _learn_what_is_damaged(self, now_s: float) -> None:
+        for brand in [brand for brand, at_s in self._mend.items() if now_s >= at_s]:
+            about = self._learn_guarded(brand or None)
+            if about is not None:
+                del self._mend[brand]
+                if not brand:
+                    self._due.attempted(about.events, time.monotonic(), has_model=True)
+            elif self._too_little:
+                del self._mend[brand]  # what is missing comes with purchases, and then it is due
+            else:
+                self._mend[brand] = time.monotonic() + _MEND_AGAIN_S
 
     def _watermark(self) -> Watermark | None:
         try:
@@ -120,9 +152,11 @@ class Trainer:
     def _attempt(self, brand_id: str | None, on_failure: Callable[[], None]) -> About | None:
         started = time.monotonic()
         about: About | None = None
+        self._too_little = False
         try:
             about = self._learn(brand_id)
         except TooLittleData as little:
+            self._too_little = True
             self._tell("too_little_data", {"brand": brand_id, "message": str(little)})
         except BrokerUnavailable as error:  # only the announcement needs Kafka: the snapshot is there
             self._behind = True
@@ -131,6 +165,7 @@ class Trainer:
             on_failure()
             self._tell("failed", {"message": str(error), "error": type(error).__name__})
         else:
+            self._damage.announced()
             self._tell("trained", _told(about) | {"seconds": round(time.monotonic() - started, 2)})
         finally:
             self._tell("progress", {"what": "", "done": 0.0})
@@ -143,7 +178,7 @@ class Trainer:
             nonlocal told_at_s
             if time.monotonic() - told_at_s >= _PROGRESS_S or done >= 1:
                 told_at_s = time.monotonic()
-                self._tell("progress", {"what": what, "done": max(done, 0.01)})
+                self._tell("progress", {"what": what, "done": max(done, 0.01), "brand": brand_id})
 
         progress("reading", 0.01)
         return train_once(

@@ -14,6 +14,7 @@ import structlog
 
 from config.settings import Settings
 from consumers.observability.metrics import Metrics
+from consumers.observability.training_log import TrainingLog
 from consumers.pace import Pace
 from consumers.training.trainer import Trainer
 
@@ -53,6 +54,7 @@ class TrainerProcess:
     _process: Any = None
     _pipe: Connection | None = None
     _restart_at_s: float | None = None
+    _log: TrainingLog = field(default_factory=TrainingLog)
     _context: Any = field(default_factory=lambda: multiprocessing.get_context("spawn"))
 
     def start(self) -> None:
@@ -87,6 +89,7 @@ class TrainerProcess:
         self._process.join(1)
         self.metrics.trainer_restarts.inc()
         self.metrics.training_progress.set(0)
+        self._log.heard("", 0.0)
         action = f"starting it again in {self.pace.restart_s:.0f} s"
         log.error("trainer_died", exit_code=self._process.exitcode, action=action)
         pipe.close()
@@ -95,6 +98,7 @@ class TrainerProcess:
     def _heard(self, event: str, about: dict[str, Any]) -> None:
         if event == "progress":
             self.metrics.training_progress.set(about["done"])
+            self._log.heard(about["what"], about["done"], about.get("brand"))
         elif event == "refused":
             log.error("model_damaged", **about)
         elif event == "unannounced":

@@ -61,14 +61,15 @@ class Draft:
     learnt: NDArray[np.uint32]  # lines learnt, by customer number
 
 
-def write_snapshot(models: Path, draft: Draft, stamp: str) -> tuple[str, str]:
+def write_snapshot(models: Path, draft: Draft, stamp: str, *, after: int = 0) -> tuple[str, str]:
     """Write a version of its own; returns its name and the sha256 of its manifest.
 
-    `stamp` is the time as it stands in the name, 20261124T101500Z. Raises `SnapshotUnwritable`.
+    `stamp` is the time as it stands in the name, 20261124T101500Z; its number is above `after`, and above those in the
+    folder. Raises `SnapshotUnwritable`.
     """
     try:
         models.mkdir(parents=True, exist_ok=True)
-        aside, number = _claimed(models)
+        aside, number = _claimed(models, after)
         version = f"v{number}-{stamp}"
         try:
             digest = _write_files(aside, version, draft)
@@ -89,9 +90,9 @@ class SnapshotUnwritable(Exception):
     """The models folder takes no new version; nothing of it was left behind."""
 
 
-def _claimed(models: Path) -> tuple[Path, int]:
+def _claimed(models: Path, after: int) -> tuple[Path, int]:
     """A folder aside whose name claims a number that no version has and no other writer has claimed."""
-    number = _last_number(models) + 1
+    number = max(_last_number(models), after) + 1
     while True:
         aside = models / f"{_ASIDE}{number}"
         try:

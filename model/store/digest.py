@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model.catalogue.product import Product
 from model.store.reader import Contents, contents_of, reading
 from model.store.schema import consistent, damaged
+from model.store.statements import missing
 
 _CUSTOMERS = (
     "SELECT profile, partition, customer.id FROM customer JOIN log ON log.id = customer.log WHERE current "
@@ -38,6 +39,7 @@ class State:
     lines: int
     listed: int  # products of which the catalogue says something
     offsets: dict[int, int]  # partition -> how far purchases were read
+    records: int  # of purchases that were read: fewer than the offsets where some were gone before
 
 
 def read_state(path: Path) -> State:
@@ -63,9 +65,15 @@ def _state(db: sqlite3.Connection) -> State:
     for entry in db.execute(_CATALOGUE):
         digest.update(msgspec.msgpack.encode(entry))
         listed += 1
-    return State(
-        digest.hexdigest(), customers, len(contents.histories.products), listed, dict(contents.watermark.offsets)
-    )
+    offsets = dict(contents.watermark.offsets)
+    records = sum(offsets.values()) - _missing(db)
+    return State(digest.hexdigest(), customers, len(contents.histories.products), listed, offsets, records)
+
+
+def _missing(db: sqlite3.Connection) -> int:
+    """Records of the logs that count which were gone before they were read."""
+    current = {number for (number,) in db.execute("SELECT id FROM log WHERE current")}
+    return sum(count for (log, _), count in missing(db).items() if log in current)
 
 
 def _sequences(contents: Contents, db: sqlite3.Connection) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ _LAST_GENERATIONS = (
 _COUNT_ERASED = (
     "INSERT INTO meta VALUES ('customers_erased', ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value"
 )
+_ADD_MISSING = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value"
 _FOLD = (
     "INSERT INTO history VALUES (?, ?, ?) "
     "ON CONFLICT(customer) DO UPDATE SET lines = CAST(lines || excluded.lines AS BLOB)"
@@ -57,6 +58,18 @@ def use_topic(db: sqlite3.Connection, source: Source) -> int:
     db.execute(f"UPDATE log SET current = 0 WHERE NOT ({_SOURCE})", source)  # noqa: S608
     db.execute(_LAST_GENERATIONS, source)
     return int(set_aside)
+
+
+def add_missing(db: sqlite3.Connection, log: int, cause: str, count: int) -> None:
+    """Remember that so many records of a log were gone before they were read."""
+    db.execute(_ADD_MISSING, (f"missing:{log}:{cause}", str(count)))
+
+
+def missing(db: sqlite3.Connection) -> dict[tuple[int, str], int]:
+    """(number of the log, cause) -> how many of its records were gone before they were read."""
+    rows = db.execute("SELECT name, value FROM meta WHERE name LIKE 'missing:%'")
+    split = ((name.split(":"), value) for name, value in rows)
+    return {(int(log), cause): int(value) for (_, log, cause), value in split}
 
 
 def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], first_product: int) -> None:

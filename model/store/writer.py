@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -44,6 +45,7 @@ _PRODUCTS = "SELECT id, paid, brand, product_id, price, title, category, withdra
 _PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
 # each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
 _CUSTOMERS_PER_WAITING_EVENT = 10
+_NONE_MISSING: Mapping[tuple[int, str], int] = MappingProxyType({})
 
 
 class _Part(NamedTuple):
@@ -129,11 +131,20 @@ class Store:
         self._logs[partition] = log
         return log
 
-    def skip_to(self, partition: int, offset: int) -> None:
-        """Move the next offset past records that the broker no longer has."""
+    def skip_to(self, partition: int, offset: int, cause: str = "retention") -> None:
+        """Move the next offset past records that the broker no longer has; how many those were stays known."""
+        log = self._logs[partition]
         with self._transaction() as db:
-            db.execute("UPDATE log SET next = ? WHERE id = ?", (offset, self._logs[partition].number))
-        self._logs[partition].next = offset
+            db.execute("UPDATE log SET next = ? WHERE id = ?", (offset, log.number))
+            statements.add_missing(db, log.number, cause, offset - log.next)
+        log.next = offset
+
+    def missing(self) -> dict[tuple[int, str], int]:
+        """(partition, cause) -> records of the open logs that were gone before they were read, since their start."""
+        with explained(self.path), consistent(self.path):
+            known = statements.missing(self._db)
+        numbers = {log.number: partition for partition, log in self._logs.items()}
+        return {(numbers[log], cause): count for (log, cause), count in known.items() if log in numbers}
 
     def close_log(self, partition: int) -> None:
         """The partition is another worker's now: its customers are no longer answered from here."""
@@ -153,11 +164,12 @@ class Store:
 
     # -- writing
 
-    def apply(self, records: Sequence[LogRecord]) -> Applied:
+    def apply(self, records: Sequence[LogRecord], missing: Mapping[tuple[int, str], int] = _NONE_MISSING) -> Applied:
         """Count a batch of records, once each, and move the offsets, all in one transaction.
 
         A record below its log's next offset was applied before and is skipped; so is an order whose event id is among
-        the last ones of its log. Records of partitions that are not open are refused by KeyError.
+        the last ones of its log. Records of partitions that are not open are refused by KeyError. `missing`
+        maps (partition, cause) to records that were gone before these, remembered in the same transaction.
         """
         if Forget in {type(record.change) for record in records}:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
@@ -166,6 +178,8 @@ class Store:
         plan = Plan(known, records)
         with self._transaction() as db:
             self._write(db, plan)
+            for (partition, cause), count in missing.items():
+                statements.add_missing(db, self._logs[partition].number, cause, count)
         self._remember(plan)
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:

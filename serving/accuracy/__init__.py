@@ -1,1 +1,1 @@
-"""How good the live answers are, measured on purchases before they count."""
+"""Progressive validation: how good the live answers are, on purchases before they count."""

@@ -6,12 +6,14 @@ other error that an operator can act upon with one line and exit code 1; a fault
 To add a command: write `serving/cli/NAME.py` with `serving.cli.options.command`, and name it in COMMANDS.
 """
 
+import difflib
 import importlib
 import sqlite3
 from dataclasses import dataclass
 from importlib import metadata
 
 import click
+from click.shell_completion import CompletionItem
 
 from config.errors import ConfigError
 from consumers.pace import Pace
@@ -30,7 +32,9 @@ COMMANDS = {
     "demo": _Entry("serving.cli.demo:demo", "Watch a made-up shop: purchases in, a model learnt, answers out."),
     "run": _Entry("serving.cli.run:run", "Run the service against your Kafka."),
     "ask": _Entry("serving.cli.ask:ask", "Ask the running service for recommendations, over Kafka."),
-    "import": _Entry("serving.cli.import_:import_", "Send purchases from a CSV or Parquet file to Kafka."),
+    "import": _Entry(
+        "serving.cli.import_:import_", "Send purchases from files to Kafka: CSV, JSON lines, Parquet, sheets."
+    ),
     "train": _Entry("serving.cli.train:train", "Learn a model once, from the purchases in the data folder."),
     "evaluate": _Entry(
         "serving.cli.evaluate:evaluate", "Compare recommenders on your own purchases, beside other methods."
@@ -41,6 +45,7 @@ COMMANDS = {
     "forgotten": _Entry("serving.cli.forgotten:forgotten", "Say until which model a forgotten customer is in one."),
     "rebuild": _Entry("serving.cli.rebuild:rebuild_", "Make the database anew from the topics; compare digests."),
     "config": _Entry("serving.cli.config:config", "Print the settings in force, and where each came from."),
+    "completion": _Entry("serving.cli.completion:completion", "Print what lets your shell complete the commands."),
     "docs": _Entry("serving.cli.docs:docs", "Write the generated pages of the documentation.", hidden=True),
 }
 
@@ -70,6 +75,26 @@ class LazyGroup(click.Group):
         module, _, attribute = entry.place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for one that is not there the nearest is named."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            near = difflib.get_close_matches(name.lower(), self.list_commands(ctx), n=2, cutoff=0.5)
+            meant = f" Did you mean {' or '.join(near)}?" if near else " See alsobought --help."
+            raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may follow: the commands from the table, importing none of them, and the options."""
+        commands = [
+            CompletionItem(name, help=COMMANDS[name].summary)
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, importing none of them."""

@@ -19,6 +19,7 @@ from consumers.kafka.clients import BrokerUnavailable, KafkaClients
 from consumers.releases.announcement import Announcement
 from consumers.releases.announcer import announced_now, on_disk
 from consumers.releases.decisions import Decision, NoSuchDecision, pin, promote, rollback, unpin
+from consumers.releases.folder_watch import FolderWatch
 from consumers.training.train_once import announcer_of
 from model.snapshots.metadata import About
 from serving.cli.options import GivenFlags, command, setting_flags, settings_options, working_group
@@ -58,10 +59,12 @@ def models(ctx: click.Context, *, given: GivenFlags, as_json: bool) -> None:
 def _list(settings: Settings, *, as_json: bool) -> None:
     from serving.live_models.versions import list_versions  # noqa: PLC0415 - FAISS takes a while to load, --help should not
 
-    listed = list_versions(settings.models_folder)
-    announced, problem = _announced(settings) if listed else ({}, "")
+    damaged = FolderWatch(settings.models_folder).damaged()
+    listed = list_versions(settings.models_folder, damaged=damaged)
+    announced, problem = _announced(settings)
     for row in listed:
         row["state"] = _state(row, announced)
+    listed += _not_there(settings, listed, announced)
     if as_json:
         click.echo(json.dumps(listed, indent=2))
     elif not listed:
@@ -74,8 +77,23 @@ def _list(settings: Settings, *, as_json: bool) -> None:
         for row in listed:
             if "kind" not in row:
                 say(console, f"{row['version']}: {row['problem']}", "red")
-    if problem:
+            elif "problem" in row:
+                say(console, f"{row['version']} is damaged: {row['problem']}", "red")
+    if problem and listed:
         click.echo(f"which of them answers is not known: {problem}", err=True)
+
+
+def _not_there(
+    settings: Settings, listed: list[dict[str, Any]], announced: dict[str, Announcement]
+) -> list[dict[str, Any]]:
+    """What is announced to answer, and not in the folder."""
+    there = {row["version"] for row in listed}
+    why = f"it is announced to answer, and not in {settings.models_folder}; the trainer learns another"
+    return [
+        {"version": said.version, "problem": why, "state": "gone"}
+        for said in announced.values()
+        if said.version not in there
+    ]
 
 
 def _announced(settings: Settings) -> tuple[dict[str, Announcement], str]:
@@ -89,7 +107,9 @@ def _announced(settings: Settings) -> tuple[dict[str, Announcement], str]:
 def _state(row: dict[str, Any], announced: dict[str, Announcement]) -> str:
     said = announced.get(row.get("brand_id") or "")
     if said is None or "kind" not in row:
-        return ""
+        return "damaged" if "problem" in row else ""
+    if "problem" in row:
+        return "damaged, announced" if said.version == row["version"] else "damaged"
     if said.version == row["version"]:
         answers = "answers" if said.serves == "model" else "popularity answers"
         return f"{answers}, pinned" if said.pinned else answers

@@ -47,7 +47,7 @@ class ServiceCommand(click.Command):
         """Write the three groups, each with its heading."""
         groups: dict[str, list[tuple[str, str]]] = {"Options": [], "Common settings": [], "Settings": []}
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
                 groups[_group_of(parameter)].append(record)
         for title, records in groups.items():
             if records:

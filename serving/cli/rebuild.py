@@ -8,6 +8,7 @@ from rich.console import Console
 
 from config.settings import Settings
 from consumers.kafka.clients import KafkaClients
+from consumers.kafka.missing_records import COMPACTION, RETENTION, UNCLEAR, total
 from consumers.kafka.topics import Topics
 from consumers.maintenance.rebuild import Rebuilt, put_in_place, rebuild, remove
 from consumers.training.train_once import DATABASE
@@ -94,18 +95,27 @@ def _state_before(database: Path) -> State | None:
 def _words(state: State) -> str:
     return (
         f"{state.customers:,} customers, {state.lines:,} order lines, {state.listed:,} products in the catalogue, "
-        f"{sum(state.offsets.values()):,} records read; digest {state.digest}"
+        f"{state.records:,} records read; digest {state.digest}"
     )
 
 
+_GONE = {
+    RETENTION: "the broker no longer has the first {:,} records, so what they said is not in the new file; set "
+    "retention.ms=-1 on the topic",
+    COMPACTION: "{:,} records are gone between those that were read, compacted away, so what they said is not in the "
+    "new file; set cleanup.policy=delete and retention.ms=-1 on the topic",
+    UNCLEAR: "{:,} offsets hold no record: ends of transactions and what was aborted in them, or records that were "
+    "compacted away under an earlier policy of the topic",
+}
+
+
 def _tell_what_was_read(rebuilt: Rebuilt) -> None:
+    if rebuilt.lost:
+        click.echo(f"{rebuilt.records:,} records of purchases were read, {rebuilt.lost:,} are gone from the topic")
     if rebuilt.unreadable:
         click.echo(f"{rebuilt.unreadable:,} records can not be used: dead letters since they were first read")
-    for partition, lost in rebuilt.lost.items():
-        click.echo(
-            f"purchases[{partition}]: the broker no longer has the first {lost:,} records, so what they said is not in "
-            "the new file; set retention.ms=-1 on the topic"
-        )
+    for (partition, cause), count in sorted(rebuilt.missing.items()):
+        click.echo(f"purchases[{partition}]: {_GONE[cause].format(count)}")
 
 
 def _compared(before: State | None, after: State, rebuilt: Rebuilt) -> tuple[str, bool]:
@@ -114,7 +124,12 @@ def _compared(before: State | None, after: State, rebuilt: Rebuilt) -> tuple[str
         return "there was nothing to compare it with", not rebuilt.lost
     if before.digest == after.digest:
         return "the same state as before", True
+    if rebuilt.lost:
+        gone = f"{rebuilt.lost:,} records that the old file may have read are gone from the topic"
+        return f"NOT the same state as before: {gone}, and only the old file may know them", False
     if before.offsets == after.offsets:
-        return "NOT the same state as before, though both have read the same records", False
+        unclear = total(rebuilt.missing, UNCLEAR)
+        though = f", of which {unclear:,} hold no record now" if unclear else ""
+        return f"NOT the same state as before, though both have read up to the same offsets{though}", False
     newer = sum(after.offsets.values()) - sum(before.offsets.values())
     return f"not the same state as before, which had not yet read all of the topic: {newer:,} records more", False

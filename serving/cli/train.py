@@ -9,6 +9,7 @@ from serving.cli.options import TRAINING, command, settings_options
 from serving.reports.progress import ProgressDisplay
 from serving.runtime.logs import set_up_logging
 
+_NOTHING_LEARNT = 3
 _LEARNING = (
     *TRAINING,
     "train_min_customers",
@@ -32,12 +33,13 @@ _LEARNING = (
 @click.option("--brand-id", help="Learn from this brand's products only, for requests that name the brand.")
 @click.option("--full", is_flag=True, help="From scratch, even where an increment would do.")
 @click.option("--announce/--no-announce", default=True, show_default=True, help="Tell the workers, over Kafka.")
+@click.pass_context
 @settings_options(*_LEARNING)
-def train(settings: Settings, *, brand_id: str | None, full: bool, announce: bool) -> None:
+def train(ctx: click.Context, *, settings: Settings, brand_id: str | None, full: bool, announce: bool) -> None:
     """Learn a model once, judge it, write its snapshot and announce it if it is accepted.
 
-    Too little data is no error: it says what there is and what is needed. Neither is a model that is refused: it is
-    kept, and `alsobought models promote` can still let it answer.
+    Exit code 3 says that nothing was learnt, since there is too little data: it says what there is and what is needed.
+    A model that is refused is learnt: it is kept, and `alsobought models promote` can still let it answer.
     """
     set_up_logging(settings.log_format, settings.log_level)
     from consumers.releases.announcer import announced_now  # noqa: PLC0415
@@ -56,7 +58,7 @@ def train(settings: Settings, *, brand_id: str | None, full: bool, announce: boo
         except TooLittleData as little:
             display.close()
             click.echo(f"nothing learnt: {little}")
-            return
+            ctx.exit(_NOTHING_LEARNT)
     click.echo(
         f"{about.version}: {about.kind} ({about.reason}), {about.vocabulary:,} products from {about.lines:,} order "
         f"lines of {about.customers:,} customers in {about.seconds:.1f} s; {settings.models_folder / about.version}"

@@ -38,13 +38,15 @@ class Probes:
     """How the service stands; each callable is called from an HTTP thread and must be quick.
 
     `not_ready_because` returns the reasons why requests are not answered yet, none = ready (a model that is knowingly
-    absent is no reason). `model_versions` returns JSON-ready objects, newest first.
+    absent is no reason). `warnings` returns what is wrong beside that. `model_versions` returns JSON-ready objects,
+    newest first.
     """
 
     heartbeat_age_s: Callable[[], float]
     not_ready_because: Callable[[], Sequence[str]]
     model_versions: Callable[[], Sequence[Mapping[str, object]]]
     heartbeat_limit_s: float = 60.0
+    warnings: Callable[[], Sequence[str]] = tuple  # what is wrong though requests are answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,9 @@ class HttpApp:
     def _ready(self, _: WSGIEnvironment) -> _Answer:
         reasons = list(self._probes.not_ready_because())
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        return _Answer(status, {"ready": not reasons, "reasons": reasons})
+        warnings = list(self._probes.warnings())
+        body = {"ready": not reasons, "reasons": reasons}
+        return _Answer(status, body | ({"warnings": warnings} if warnings else {}))
 
     def _model_versions(self, environ: WSGIEnvironment) -> _Answer:
         asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True).get("model_type", [_MODEL_TYPE])[-1]

@@ -31,6 +31,7 @@ from serving.live_models.memory import give_back_memory
 
 log = structlog.get_logger(__name__)
 _TYING_S = 0.002  # of a turn, for a model on its way in
+_OPEN_AGAIN_S = 10.0
 _NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
 
@@ -65,6 +66,8 @@ class LiveModels:
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
     outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
+    _broken: dict[str, tuple[Announcement, str]] = field(default_factory=dict)  # brand -> what is wanted, and why not
+    _open_again_at_s: float = 0.0
     _measured: set[str] = field(default_factory=set)  # brand labels with metrics of their own
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
@@ -93,12 +96,20 @@ class LiveModels:
 
     def why_none(self, brand_id: str | None) -> str:
         """Why no model answers for this brand, in the word that replies use."""
-        return "model_refused" if self.outsold & {brand_id or "", ""} else "no_model"
+        names = {brand_id or "", ""}
+        if self.outsold & names:
+            return "model_refused"
+        return "model_damaged" if self._broken.keys() & names else "no_model"
+
+    def damage(self) -> list[str]:
+        """Why announced models do not answer, of brands that nothing else answers for; for any thread."""
+        return [why for brand, (_, why) in list(self._broken.items()) if brand not in self.live]
 
     @property
     def settled(self) -> bool:
         """Whether nobody waits for a first model; that of every brand answers until a brand's own is there."""
-        return "" in self.live or all(opening.brand in self.live for opening in list(self._opening))
+        known = self.live.keys() | self._broken.keys()  # what is tried again makes nobody wait
+        return "" in self.live or all(opening.brand in known for opening in list(self._opening))
 
     @property
     def opening(self) -> int:
@@ -117,17 +128,33 @@ class LiveModels:
                 self.outsold.add(brand)
                 log.warning("popularity_answers", brand=brand or None, refused=announcement.newest)
             return
+        self._broken.pop(brand, None)
         opening = _Opening(brand, announcement)
         current = self.live.get(brand)
         wanted_already = self._wanted.get(brand) == announcement and opening in self._opening
         self._wanted[brand] = announcement
         if wanted_already or (current is not None and current.version == announcement.version):
             return
+        self._begin_opening(opening)
+
+    def _begin_opening(self, opening: _Opening) -> None:
         self._opening.append(opening)
         threading.Thread(target=self._open, args=(opening,), name="open-model", daemon=True).start()
 
+    def _open_again(self) -> None:
+        """Try again what was refused: a folder that was away may be back."""
+        now_s = time.monotonic()
+        if not self._broken or now_s < self._open_again_at_s:
+            return
+        self._open_again_at_s = now_s + _OPEN_AGAIN_S
+        on_their_way = {opening.brand for opening in self._opening}
+        for brand, (announcement, _) in self._broken.items():
+            if brand not in on_their_way:
+                self._begin_opening(_Opening(brand, announcement))
+
     def turn(self) -> None:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
+        self._open_again()
         end_s = time.perf_counter() + _TYING_S
         while self._begin_tying() and self._tie_further() and time.perf_counter() < end_s:
             pass
@@ -209,6 +236,7 @@ class LiveModels:
         self.live[brand] = model
         self.outsold.discard(brand)
         self.refused.pop(model.version, None)
+        self._broken.pop(brand, None)
         self._measure()
         threading.Thread(target=_let_go, args=(before,), name="let-go", daemon=True).start()
         gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
@@ -223,6 +251,11 @@ class LiveModels:
 
     def _refuse(self, opening: _Opening, refused: SnapshotRefused) -> None:
         version, serving = opening.announcement.version, self.live.get(opening.brand)
+        if self._wanted.get(opening.brand) == opening.announcement:
+            self._broken[opening.brand] = opening.announcement, str(refused)
+            self._open_again_at_s = time.monotonic() + _OPEN_AGAIN_S
+        if self.refused.get(version) == str(refused):
+            return  # tried again, and the same still: it was said
         self.refused[version] = str(refused)
         self.metrics.model_refused(refused.reason).inc()
         log.error(
@@ -235,6 +268,7 @@ class LiveModels:
 
     def _withdraw(self, brand: str) -> None:
         self._wanted.pop(brand, None)
+        self._broken.pop(brand, None)
         gone = self.live.pop(brand, None)
         if gone is not None:
             log.warning("model_withdrawn", version=gone.version, brand=brand or None)

@@ -1,6 +1,8 @@
 """The versions on disk, as `/models/versions` and `alsobought models` list them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -9,8 +11,13 @@ from model.snapshots.metadata import SnapshotRefused, read_about, versions
 from serving.live_models.live_models import LiveModels
 
 
-def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[str, Any]]:
-    """The versions in the folder as plain values, newest first; `state` says which of them answers here."""
+def list_versions(
+    folder: Path, models: LiveModels | None = None, damaged: Mapping[str, SnapshotRefused] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """The versions in the folder as plain values, newest first; `state` says which of them answers here.
+
+    One that answers goes on answering from memory when its files are damaged: `problem` says so, too.
+    """
     listed = []
     serving = {model.version for model in list(models.live.values())} if models is not None else set()
     refused = dict(models.refused) if models is not None else {}
@@ -19,8 +26,10 @@ def list_versions(folder: Path, models: LiveModels | None = None) -> list[dict[s
             row = msgspec.to_builtins(read_about(folder, version))
         except SnapshotRefused as error:
             row = {"version": version, "problem": str(error)}
-        row["state"] = "serving" if version in serving else "refused" if version in refused else "kept"
-        if version in refused:
-            row["problem"] = refused[version]
+        problem = refused.get(version) or (str(damaged[version]) if version in damaged else row.get("problem"))
+        if problem:
+            row["problem"] = problem
+        others = "refused" if version in refused else "damaged" if problem else "kept"
+        row["state"] = "serving" if version in serving else others
         listed.append(row)
     return listed

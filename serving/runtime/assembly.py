@@ -18,8 +18,14 @@ from consumers.decoding.event_types import PurchaseTypes
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.clients import KafkaClients
+from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
+from consumers.kafka.missing_records import MissingRecords
+from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topics import TopicNames, Topics
+from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.global_topics import Broadcasts
+from consumers.loop.joining import Joining, session_s
+from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
@@ -55,6 +61,9 @@ class Base:
     demand: Demand
     buyers: RecentBuyers
     pace: Pace
+    policies: TopicPolicies
+    missing: MissingRecords
+    hearing: BrokerHearing
 
     @property
     def serves(self) -> bool:
@@ -92,6 +101,9 @@ class Parts:
     broadcasts: Broadcasts
     models: LiveModels
     worker: Worker
+    policies: TopicPolicies
+    missing: MissingRecords
+    hearing: BrokerHearing
 
 
 def assemble(base: Base) -> Parts:
@@ -101,11 +113,13 @@ def assemble(base: Base) -> Parts:
     partitions = _partitions(base)
     models = LiveModels(base.settings.models_folder, base.store, base.demand, base.metrics, base.buyers)
     recommender = Recommender(base.store, base.demand, models, lambda stage: base.metrics.stage_seconds(stage).time())
+    clock = DeadlineClock()
     broadcasts = _broadcasts(base, dead_letters, models, recommender)
     worker = Worker(
         consumer=base.clients.consumer(
             base.group,
             on_commit_failed=base.metrics.commit_failures.inc,
+            on_statistics=(INTERVAL_MS, base.hearing.on_statistics),
             **group_properties(base.settings),
             enable_partition_eof="true",
         ),
@@ -116,16 +130,25 @@ def assemble(base: Base) -> Parts:
         partitions=partitions,
         partition_count=base.partition_count,
         metrics=base.metrics,
-        responder=_responder(base, partitions, recommender) if base.serves else None,
-        listeners=[broadcasts, models, *([recommender] if base.serves else [])],
+        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
+        listeners=[
+            base.hearing,
+            _joining(base, partitions),
+            broadcasts,
+            models,
+            *([recommender] if base.serves else []),
+        ],
         on_applied=lambda applied: _sold(base, applied),
-        check_topics=base.topics.check_again,
+        check_topics=lambda: _check_topics(base),
         judge=_judge(base, partitions, models, recommender),
+        missing=base.missing,
+        lateness=Lateness(base.settings.late_answer_s),
+        clock=clock,
         ingest_batch=base.settings.ingest_batch_records,
         request_batch=base.settings.request_batch_records,
         pace=base.pace,
     )
-    return Parts(partitions, broadcasts, models, worker)
+    return Parts(partitions, broadcasts, models, worker, base.policies, base.missing, base.hearing)
 
 
 def _partitions(base: Base) -> Partitions:
@@ -139,6 +162,8 @@ def _partitions(base: Base) -> Partitions:
         topic_id=lambda: base.topics.topic_id(names.purchases),
         incremental=base.settings.group_protocol == "consumer",
         on_new_topic=base.use_topic,
+        purchase_partitions=lambda: base.topics.purchase_partitions,
+        missing=base.missing,
     )
 
 
@@ -170,7 +195,7 @@ def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recom
     return broadcasts
 
 
-def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> KafkaResponder:
+def _responder(base: Base, partitions: Partitions, recommender: Recommender, clock: DeadlineClock) -> KafkaResponder:
     settings, topics, store = base.settings, base.topics, base.store
     return KafkaResponder(
         recommender=recommender,
@@ -181,7 +206,7 @@ def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> 
             partitions_of=topics.partitions_of_reply_topic,
         ),
         ownership=Ownership(
-            home=lambda key: murmur2(key, base.partition_count),
+            home=lambda key: murmur2(key, base.topics.purchase_partitions or base.partition_count),
             answerable=partitions.answerable,
             next_offset=lambda partition: (
                 store.next_offset(partition) if (topics.names.purchases, partition) in partitions.owned else 0
@@ -192,6 +217,7 @@ def _responder(base: Base, partitions: Partitions, recommender: Recommender) -> 
         price=store.price_of,
         max_age_ms=settings.request_max_age_ms,
         error_header=settings.error_header,
+        now_s=clock.now_s,
     )
 
 
@@ -210,6 +236,21 @@ def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: 
         allowance=Allowance(settings.accuracy_sample_per_s),
         window=settings.accuracy_window_purchases,
     )
+
+
+def _joining(base: Base, partitions: Partitions) -> Joining:
+    settings = base.settings
+    return Joining(
+        assigned=lambda: partitions.assigned,
+        group=base.group,
+        session_s=session_s(settings.kafka_properties, settings.group_protocol),
+        named=settings.group_instance_id is not None,
+    )
+
+
+def _check_topics(base: Base) -> None:
+    base.topics.check_again()
+    base.policies.look_again()
 
 
 def _sold(base: Base, applied: Applied) -> None:

@@ -1,5 +1,6 @@
 """`alsobought run`: opens Kafka and the store, runs worker, trainer and HTTP, and takes them down again in order."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,11 +12,15 @@ import structlog
 
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable, KafkaClients
+from consumers.kafka.hearing import BrokerHearing
+from consumers.kafka.missing_records import MissingRecords
+from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
 from consumers.loop.worker import Worker
 from consumers.observability.metrics import Metrics
 from consumers.pace import SHOPS_PACE, Pace
+from consumers.releases.folder_watch import FolderWatch
 from consumers.training.train_once import DATABASE
 from consumers.training.trainer_process import TrainerProcess
 from model.signals.demand import Demand
@@ -31,6 +36,7 @@ from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)
+_SAY_AGAIN_S = 30.0
 
 
 def run_service(settings: Settings, *, pace: Pace = SHOPS_PACE) -> None:
@@ -53,12 +59,15 @@ class Service:
     settings: Settings
     pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
+    _watch: FolderWatch = field(init=False)
+    _watching: threading.Lock = field(default_factory=threading.Lock)
     waiting_for: str = "Kafka"
     parts: Parts | None = None
 
     def __post_init__(self) -> None:
         """Make the metrics, which HTTP shows from the first moment on."""
         self.metrics = Metrics(self.settings.metrics_brands)
+        self._watch = FolderWatch(self.settings.models_folder)
 
     @property
     def worker(self) -> Worker | None:
@@ -71,7 +80,9 @@ class Service:
     def http(self) -> Iterator[HttpServer]:
         """Serve metrics and health from now on; the address is left in run.json."""
         settings = self.settings
-        probes = Probes(self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions)
+        probes = Probes(
+            self.metrics.heartbeat.age_s, self.not_ready_because, self.model_versions, warnings=self.warnings
+        )
         token = settings.http_token
         access = Access(None if token is None else token.get_secret_value(), settings.http_open)
         server = start_http(settings.http_host, settings.http_port, self.metrics.registry, probes, access)
@@ -95,6 +106,17 @@ class Service:
             reasons.append("reading which models were announced")
         if not self.parts.models.settled:
             reasons.append("opening a model")
+        return reasons + self._troubles()
+
+    def _troubles(self) -> list[str]:
+        """What keeps a service that was ready from answering."""
+        assert self.parts is not None, "asked before"
+        hearing, limit_s = self.parts.hearing, self.settings.kafka_silence_s
+        reasons = []
+        if hearing.is_silent:
+            reasons.append(f"Kafka was not heard for {hearing.silence_s():.0f} s (kafka_silence_s = {limit_s:g})")
+        if late := self.parts.worker.lateness.why_late():
+            reasons.append(late)
         return reasons
 
     def _warn_of_compression(self, topics: Topics) -> None:
@@ -102,9 +124,21 @@ class Service:
             names = topics.names
             warn_of_hard_to_read(topics.admin, [names.purchases, names.catalog, names.replies, names.dead_letters])
 
+    def warnings(self) -> list[str]:
+        """What is wrong though requests are answered. Called by HTTP's threads."""
+        if self.parts is None:
+            return []
+        said = [finding.what for finding in self.parts.policies.found]
+        if self.parts.missing.lost:
+            said.append(f"{self.parts.missing.lost} purchases were gone from the topic before they were read")
+        said += [f"the model is damaged: {why}" for why in self.parts.models.damage()]
+        return said
+
     def model_versions(self) -> list[dict[str, Any]]:
         """What is in the models folder, newest first, and which of it answers."""
-        return list_versions(self.settings.models_folder, self.parts.models if self.parts else None)
+        with self._watching:
+            damaged = self._watch.damaged()
+        return list_versions(self.settings.models_folder, self.parts.models if self.parts else None, damaged)
 
     # -- from start to end
 
@@ -122,6 +156,8 @@ class Service:
             replication_factor=settings.replication_factor,
         )
         self._warn_of_compression(topics)
+        policies = TopicPolicies(topics, self.metrics, settings.bootstrap_servers, settings.history_at_risk)
+        policies.check_at_start()
         self.waiting_for = "the store"
         store = self._store()
         stack.callback(store.close)
@@ -137,6 +173,9 @@ class Service:
             demand,
             RecentBuyers(),
             self.pace,
+            policies,
+            MissingRecords(store, self.metrics, lambda: policies.purchases_compacted, settings.purchases_topic),
+            self._hearing(),
         )
         base.use_topic()
         self.parts = parts = assemble(base)
@@ -147,7 +186,7 @@ class Service:
 
     def _reach(self, topics: Topics, stopping: Callable[[], bool]) -> str | None:
         """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable`, in the end."""
-        give_up = time.monotonic() + self.pace.broker_wait_s
+        give_up, say_at = time.monotonic() + self.pace.broker_wait_s, 0.0
         while not stopping():
             self.metrics.heartbeat.beat()
             try:
@@ -155,8 +194,15 @@ class Service:
             except BrokerUnavailable as error:
                 if time.monotonic() >= give_up:
                     raise
-                log.warning("waiting_for_kafka", message=str(error))
+                if time.monotonic() >= say_at:
+                    say_at = time.monotonic() + _SAY_AGAIN_S
+                    log.warning("waiting_for_kafka", message=str(error), for_s=self.pace.broker_wait_s)
         return None
+
+    def _hearing(self) -> BrokerHearing:
+        hearing = BrokerHearing(self.settings.kafka_silence_s)
+        self.metrics.kafka_silence.set_function(hearing.silence_s)
+        return hearing
 
     def _store(self) -> Store:
         settings = self.settings

@@ -109,13 +109,12 @@ def _matrix(config: pytest.Config) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_parent(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Services start from a process that has imported them, but where chaos is given its time: that is the real one."""
-    if not pytestconfig.getoption("--chaos-minutes"):
-        Service.warm_parent = WarmParent()
+    """Services start from a process that has imported them; where chaos is given its time, only those with a pace."""
+    Service.warm_parent = parent = WarmParent()
+    Service.usually_cold = bool(pytestconfig.getoption("--chaos-minutes"))
     yield
-    if Service.warm_parent is not None:
-        Service.warm_parent.close()
-        Service.warm_parent = None
+    parent.close()
+    Service.warm_parent, Service.usually_cold = None, False
 
 
 @pytest.fixture(scope="session")

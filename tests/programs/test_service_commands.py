@@ -226,10 +226,10 @@ def test_train_for_a_brand_learns_its_products_only(folder, env):
     assert (listed[0]["brand_id"], listed[0]["vocabulary"]) == ("acme", 5)
 
 
-def test_too_little_to_learn_from_is_no_error(folder, env):
+def test_too_little_to_learn_from_has_an_exit_code_of_its_own(folder, env):
     result = ran("train", "--data-dir", str(folder), "--train-min-customers", "100000", env=env)
 
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     assert result.output.splitlines()[-1].startswith("nothing learnt: 260 customers have bought two or more products")
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # left out of its __all__
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from consumers.kafka.embedded_broker import CLIENT_PROPERTIES, CONSUMER_PROPERTIES, EmbeddedBroker
 
@@ -108,6 +108,12 @@ class RealBroker(Broker):
             f"every partition of topic {name}, {partitions} in all, has a leader that answers",
             ADMIN_TIMEOUT_S,
         )
+
+    def add_partitions(self, name: str, partitions: int) -> None:
+        """Let a topic have so many, and wait until clients see it."""
+        admin = self.admin
+        admin.create_partitions([NewPartitions(name, partitions)])[name].result()
+        eventually(lambda: _is_led(admin, name, partitions), f"{name} has {partitions} partitions", ADMIN_TIMEOUT_S)
 
     def delete_topics(self, *names: str) -> None:
         admin = self.admin

@@ -20,7 +20,7 @@ from typing import Self
 from tests.kafka.brokers.broker import Properties, RealBroker
 from tests.kafka.brokers.certificates import Certificate
 from tests.kafka.brokers.jars import classpath
-from tests.kafka.brokers.server_properties import Node, server_properties
+from tests.kafka.brokers.server_properties import Node, proxied, server_properties
 
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
@@ -41,7 +41,8 @@ class JavaBroker(RealBroker):
 
     `properties` go into server.properties of every node, over ours. With `sasl_users` (name -> password) clients must
     log in by SASL, with a `certificate` over TLS; `client_properties` then hold the first user and the `mechanism`,
-    which is PLAIN or SCRAM-SHA-512.
+    which is PLAIN or SCRAM-SHA-512. With a `proxy_port` one node listens on the port `behind_proxy`, too, and tells the
+    clients that come by there to come by that port of 127.0.0.1.
     """
 
     kind = "java"
@@ -55,10 +56,12 @@ class JavaBroker(RealBroker):
         sasl_users: Mapping[str, str] | None = None,
         certificate: Certificate | None = None,
         mechanism: str = "PLAIN",
+        proxy_port: int | None = None,
     ) -> None:
         self.folder, self.nodes = folder, nodes
         self._properties, self._sasl_users = dict(properties or {}), sasl_users
         self._certificate, self._mechanism = certificate, mechanism
+        self._proxy_port, self.behind_proxy = proxy_port, 0
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
@@ -143,6 +146,9 @@ class JavaBroker(RealBroker):
         ports = free_ports(2 * self.nodes)
         voters = [Node(number, ports.pop(), ports.pop()) for number in self._numbers(None)]
         self.bootstrap = ",".join(f"127.0.0.1:{node.port}" for node in voters)
+        if self._proxy_port is not None:
+            (self.behind_proxy,) = free_ports(1)
+            self._properties |= proxied(voters[0], self.behind_proxy, self._proxy_port)
         for node in voters:
             folder = str(self.folder / f"n{node.id}")
             told = server_properties(node, voters, folder, self._sasl_users, self._certificate)

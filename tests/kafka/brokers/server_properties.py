@@ -81,6 +81,16 @@ def server_properties(
     return properties | (_tls(certificate) if certificate else {})
 
 
+def proxied(node: Node, port: int, proxy_port: int) -> dict[str, str]:
+    """A second listener, for clients that are to reach the node by a proxy; without TLS and SASL."""
+    plain = f"PLAINTEXT://{node.listen_on}:{node.port}"
+    return {
+        "listeners": f"{plain},PROXIED://127.0.0.1:{port},CONTROLLER://{node.listen_on}:{node.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port},PROXIED://127.0.0.1:{proxy_port}",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
+    }
+
+
 def _tls(certificate: Certificate) -> dict[str, str]:
     return {
         "ssl.keystore.type": "PEM",

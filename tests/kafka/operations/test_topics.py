@@ -2,7 +2,6 @@
 
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -12,11 +11,9 @@ from tests.kafka.brokers.broker import eventually
 from tests.kafka.support import load, oracle
 from tests.kafka.support.records import purchase
 from tests.kafka.support.running_shop import make_topics, named_topics, running_shop
-from tests.kafka.support.service import QUICK_PACE, Service
+from tests.kafka.support.service import LOOKS_OFTEN, Service
 from tests.kafka.support.shop_client import ShopClient
 
-# It looks every 15 s whether the topic is still the same one: too long to wait for here.
-LOOKS_OFTEN = replace(QUICK_PACE, topic_check_s=1.0)
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tests.kafka.brokers.broker import eventually
 from tests.kafka.support import load, oracle
+from tests.kafka.support.running_shop import running_shop
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
 
@@ -114,3 +115,17 @@ def buried(letters) -> set[tuple[bytes, bytes]]:
     """Where the dead letters came from; a crash may have doubled one."""
     names = ("__connect.errors.partition", "__connect.errors.offset")
     return {tuple(letter.header(name) for name in names) for letter in letters}
+
+
+@pytest.mark.needs_real_broker(one=True)
+def test_after_a_kill_without_an_instance_id_it_says_why_it_waits_and_for_how_long(broker, tmp_path):
+    session = '{"session.timeout.ms": "20000", "heartbeat.interval.ms": "500"}'
+    with running_shop(broker, tmp_path, kafka_properties=session) as shop:
+        service = shop.service
+        service.kill()
+        service.start()
+        (said,) = [line for line in service.log_lines() if line["event"] == "waiting_for_partitions"]
+
+    assert "20 s after its last sign (session.timeout.ms)" in said["message"]
+    assert 0 < said["at_most_s"] <= 17
+    assert "group_instance_id" in said["action"]

@@ -16,7 +16,7 @@ from typing import Any
 from consumers.pace import Pace
 from tests.kafka.brokers.broker import Broker, eventually
 from tests.kafka.support.records import Read, Record
-from tests.kafka.support.service import QUICK_PACE, Service, ShopTopics
+from tests.kafka.support.service import Service, ShopTopics
 from tests.kafka.support.shop_client import ShopClient
 
 
@@ -64,7 +64,7 @@ def running_shop(
     role: str = "worker",
     purchases_config: Mapping[str, str] = MappingProxyType({}),
     dead_letters_config: Mapping[str, str] = MappingProxyType({}),
-    pace: Pace = QUICK_PACE,
+    pace: Pace | None = None,
     cold: bool = False,
     **settings: str,
 ) -> Iterator[RunningShop]:

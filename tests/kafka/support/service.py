@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -33,6 +33,8 @@ COMMAND_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 10.0
 QUICK_PACE = Pace(chores_s=0.2, check_s=0.5, first_wait_s=5.0, settle_s=10.0, retry_s=5.0, restart_s=1.0)
 """Where a shop's operator would not notice a wait, a test does. How long ends may take stays as it is."""
+LOOKS_OFTEN = replace(QUICK_PACE, topic_check_s=1.0)
+"""For tests of what a look at the topics finds out, which a shop has every 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,12 @@ class Service:
     """`folder` is its own; `settings` are more ALSOBOUGHT_* variables (their names may leave the prefix out).
 
     `service.log` in the folder goes on over restarts; `data_dir` is `folder`/data. With a warm parent, each start is
-    forked from it and keeps `pace`; a `cold` service, and each without a warm parent, is `python -m serving` itself.
+    forked from it and keeps `pace`, a quick one by default; a `cold` service, and each without a warm parent, is
+    `python -m serving` itself.
     """
 
     warm_parent: ClassVar[WarmParent | None] = None
+    usually_cold: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class Service:
         group: str,
         role: str = "both",
         settings: Mapping[str, str] | None = None,
-        pace: Pace = QUICK_PACE,
+        pace: Pace | None = None,
         cold: bool = False,
     ) -> None:
         self.folder, self.role = folder, role
@@ -121,10 +125,11 @@ class Service:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             environment = _clean_environment() | self.environment
-            parent = None if self.cold else self.warm_parent
+            cold = self.cold or (self.usually_cold and self.pace is None)
+            parent = None if cold else self.warm_parent
             if parent is not None:
                 self._process = parent.start(
-                    ["run"], pace=self.pace, environment=environment, folder=self.folder, log=log.fileno()
+                    ["run"], pace=self.pace or QUICK_PACE, environment=environment, folder=self.folder, log=log.fileno()
                 )
             else:
                 self._process = subprocess.Popen(

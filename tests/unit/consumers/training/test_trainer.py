@@ -1,6 +1,7 @@
 """The trainer: learns when it is due, announces what it learnt, and stands what goes wrong."""
 
 import os
+import shutil
 
 import pytest
 from confluent_kafka import KafkaError
@@ -17,7 +18,7 @@ from consumers.training.trainer import Trainer
 from consumers.training.trainer_process import TrainerProcess
 from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import customer_of_line
-from model.snapshots.metadata import read_about, versions
+from model.snapshots.metadata import read_about, version_number, versions
 from model.store import reader
 from model.store.writer import Store
 from tests.builders.learnt import GROUPS
@@ -340,3 +341,21 @@ def test_what_a_model_has_learnt_is_on_the_disk_before_it(settings, shop, monkey
 
     assert synced[:2] == [log.stat().st_ino, (settings.data_dir / DATABASE).stat().st_ino]
     assert (settings.models_folder / versions(settings.models_folder)[0]).stat().st_ino in synced[2:]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["spoilt", "gone"])
+def test_the_only_model_that_got_damaged_is_told_and_another_is_learnt_at_once(settings, shop, broker, gone):
+    shop(40)
+    first = train_once(settings, full=True).version
+    folder = settings.models_folder / first
+    if gone:
+        shutil.rmtree(folder)
+    else:
+        next(folder.glob("item_vectors*")).write_bytes(b"?")
+
+    _, heard = turned(settings, seconds=1)
+
+    newest = versions(settings.models_folder)[0]
+    assert heard.events == ["refused", "trained"]
+    assert announced(settings, broker)[-1] == ("", newest)
+    assert version_number(newest) > version_number(first), "else it would never come to answer"

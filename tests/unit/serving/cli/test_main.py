@@ -87,6 +87,14 @@ def test_the_list_of_commands_says_what_each_is_for(name):
     assert listed.split(maxsplit=1)[1] in COMMANDS[name].summary
 
 
+@pytest.mark.parametrize("name", ["import", "ask", "evaluate"])
+def test_an_argument_is_explained_once(name):
+    shown = CliRunner().invoke(alsobought, [name, "--help"]).output
+    argument = shown.split("Positional arguments:\n")[1].split()[0]
+
+    assert sum(line.strip().startswith(argument) for line in shown.splitlines()) == 1
+
+
 def test_hidden_commands_are_not_listed():
     assert " docs " not in ran("--help").output
 

@@ -454,3 +454,28 @@ def test_a_model_learnt_after_a_withdrawal_never_offers_what_was_withdrawn(shop,
     assert len(shop.ids(shop.ask("ada", k=20))) == 20
     assert "cup" not in shop.ids(shop.ask("ada", k=20))
     assert "cup" not in shop.ids(shop.ask("nobody", k=20, kind="similar", product_ids=("tea",)))
+
+
+def test_without_another_model_a_damaged_one_has_a_word_of_its_own_until_it_is_sound_again(untrained_shop, shop, logs):
+    newer = announcement(shop.folder, 2)
+    (file,) = (shop.folder / "models" / newer.version).glob("item_vectors*")
+    sound = file.read_bytes()
+    file.write_bytes(flipped(sound))
+    folder = untrained_shop.folder / "models"
+    shutil.copytree(shop.folder / "models", folder, dirs_exist_ok=True)
+    untrained_shop.serve(newer)
+    damaged = untrained_shop.models.why_none(None), untrained_shop.models.damage(), untrained_shop.models.settled
+    untrained_shop.models._open_again_at_s = 0.0
+    untrained_shop.models.turn()
+    untrained_shop.settle()
+    (folder / newer.version / file.name).write_bytes(sound)
+    untrained_shop.models._open_again_at_s = 0.0
+    untrained_shop.models.turn()
+    untrained_shop.settle()
+
+    assert damaged[0] == "model_damaged"
+    assert file.name in damaged[1][0]
+    assert damaged[2]
+    assert untrained_shop.models.live[""].version == newer.version
+    assert untrained_shop.models.damage() == []
+    assert len([line for line in logs if line["event"] == "model_refused"]) == 1

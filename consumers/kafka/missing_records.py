@@ -1,0 +1,87 @@
+"""Purchases that were gone before they were read: deleted at the beginning of a partition, or compacted away inside it.
+
+In: where reading began and which offsets had a record. Out: counts that stay with the database, the log, metrics.
+Promise: a transaction's marker or an aborted record is never called a loss. Where the topic is not compacted, an offset
+without a record is one of those, or was compacted away under an earlier policy: it is counted apart, as unclear.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from consumers.kafka.records import Record
+from consumers.observability.metrics import Metrics
+from model.store.writer import Store
+
+log = structlog.get_logger(__name__)
+_SAY_AGAIN_S = 60.0
+RETENTION, COMPACTION, UNCLEAR = "retention", "compaction", "unclear"
+
+
+def holes(records: Sequence[Record], nexts: Mapping[int, int]) -> dict[int, int]:
+    """Offsets without a record, by partition, between what is stored (`nexts`) and the last of these records."""
+    counts: Counter[int] = Counter()
+    lasts: dict[int, int] = {}
+    for record in records:
+        if record.offset >= nexts[record.partition]:
+            counts[record.partition] += 1
+            lasts[record.partition] = max(record.offset, lasts.get(record.partition, 0))
+    found = {number: last + 1 - nexts[number] - counts[number] for number, last in lasts.items()}
+    return {number: count for number, count in found.items() if count > 0}
+
+
+def total(missing: Mapping[tuple[int, str], int], *causes: str) -> int:
+    """How many are missing for these causes."""
+    return sum(count for (_, cause), count in missing.items() if cause in causes)
+
+
+@dataclass(slots=True)
+class MissingRecords:
+    """What the open partitions lack; all of it in the loop's thread, but for `lost`."""
+
+    store: Store
+    metrics: Metrics
+    compacted: Callable[[], bool] = lambda: False
+    topic: str = ""
+    lost: int = 0  # records that are known to be gone from the history that is answered from
+    _unsaid: Counter[int] = field(default_factory=Counter)  # partition -> compacted away and not said yet
+    _said_at_s: float = -_SAY_AGAIN_S
+
+    def between(self, records: Sequence[Record], nexts: Mapping[int, int]) -> dict[tuple[int, str], int]:
+        """What a batch lacks, by (partition, cause), to be stored with it."""
+        cause = COMPACTION if self.compacted() else UNCLEAR
+        return {(partition, cause): count for partition, count in holes(records, nexts).items()}
+
+    def stored(self, missing: Mapping[tuple[int, str], int]) -> None:
+        """It is stored: count it."""
+        for (partition, cause), count in missing.items():
+            if cause == COMPACTION:
+                self.metrics.history_lost_records.inc(count)
+                self._unsaid[partition] += count
+        if missing:
+            self.measure()
+
+    def measure(self) -> None:
+        """Bring the gauges up to date with the open partitions."""
+        known = self.store.missing()
+        for cause in (RETENTION, COMPACTION, UNCLEAR):
+            self.metrics.history_missing(cause).set(total(known, cause))
+        self.lost = total(known, RETENTION, COMPACTION)
+
+    def say(self, *, now_s: float | None = None) -> None:
+        """Say what was compacted away since the last time, at most once a minute."""
+        now_s = time.monotonic() if now_s is None else now_s
+        if not self._unsaid or now_s - self._said_at_s < _SAY_AGAIN_S:
+            return
+        self._said_at_s = now_s
+        log.error(
+            "purchases_compacted_away",
+            topic=self.topic,
+            partitions=dict(sorted(self._unsaid.items())),
+            lost=self._unsaid.total(),
+            action="set cleanup.policy=delete and retention.ms=-1 on the topic, and import the orders that are missing",
+        )
+        self._unsaid.clear()
