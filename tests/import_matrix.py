@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import sys
 import tempfile
 import zipfile
@@ -19,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from consumers.file_import.conditions import conditions
 from consumers.file_import.inputs import zstd
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.file_import.tables import Reading, UnreadableFile
@@ -45,6 +47,7 @@ class Case:
     name: str
     write: Callable[[Path], object]
     options: dict[str, Any] = field(default_factory=dict)
+    where: str = ""
     columns: Columns = field(default_factory=Columns)
     orders: int = ORDERS
     left_out: int = 0
@@ -74,7 +77,8 @@ def rows() -> Iterator[Row]:
 
 def _row(case: Case, path: Path) -> Row:
     try:
-        with open_purchases(path, case.columns, latest_ms=LATEST_MS, reading=Reading(**case.options)) as file:
+        reading, where = Reading(**case.options), conditions([case.where] if case.where else [])
+        with open_purchases(path, case.columns, latest_ms=LATEST_MS, reading=reading, where=where) as file:
             left_out = file.contents.left_out
             reasons = ", ".join(f"{count} x {reason}" for reason, count in left_out.rows.items())
             lines = left_out.lines
@@ -86,7 +90,7 @@ def _row(case: Case, path: Path) -> Row:
 
 def cases() -> list[Case]:
     """Every format, encoding and fault."""
-    return [*_formats(), *_encodings(), *_faults()]
+    return [*_formats(), *_encodings(), *_faults(), *_cells()]
 
 
 def _text(text: str, encoding: str = "utf-8") -> Callable[[Path], object]:
@@ -160,6 +164,22 @@ def _faults() -> Iterator[Case]:
     yield Case(
         "fault", "names of another shop", _text(CSV.replace("customer_id", "user").replace("ts", "when")), orders=0
     )
+
+
+def _cells() -> Iterator[Case]:
+    days = re.sub(r"2026-03-(\d\d)T10:00:00Z", lambda day: f"{46081 + int(day[1])},4375", CSV.replace(",", ";"))
+    yield Case("cell", "NULL for a customer", _text(CSV.replace("c-1", "NULL")), orders=51, left_out=9)
+    # Where c-1 and c-2 are one customer, the two lines of four orders are of that one.
+    yield Case(
+        "cell", "1.0, padded, beside 1", _text(CSV.replace("c-1,", " 1.0\u00a0,").replace("c-2,", "1,")), orders=56
+    )
+    yield Case("cell", "1.23E+05 for a customer", _text(CSV.replace("c-1", "1.23E+05")), orders=51, left_out=9)
+    yield Case("cell", "Excel's days", _text(days), {"time_format": "excel"})
+    yield Case("cell", "Excel's days, not named", _text(days), orders=0, left_out=60)
+    yield Case("cell", "times of 1970", _text(CSV.replace("2026-", "1970-")), orders=0, left_out=60)
+    yield Case("cell", "decimal comma, currency", _text(CSV.replace(",", ";").replace("4.5", "1.234,50 €")))
+    yield Case("cell", "a price in words", _text(CSV.replace("4.5", "free")))
+    yield Case("cell", "a condition", _text(CSV), where="customer_id!=c-1", orders=51, left_out=9)
 
 
 def _first_only() -> str:

@@ -115,7 +115,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "brand": ("brandid", "brand", "shop", "store", "tenant", "vendor"),
     "title": ("title", "name", "productname", "description", "bezeichnung", "titel"),
     "category": ("category", "producttype", "categoryid", "department", "aisle", "kategorie"),
-    "withdrawn": ("withdrawn", "deleted", "discontinued", "inactive"),
+    "withdrawn": ("withdrawn", "deleted", "discontinued", "inactive", "availability"),
 }  # fmt: skip
 
 

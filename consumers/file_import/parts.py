@@ -68,7 +68,7 @@ class Part:
     source: str  # SQL, for FROM
     types: dict[str, DuckDBPyType]
     account: LineAccount
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     row: str = "row_number() OVER ()"  # SQL of the row's number, from 1
     encoding: str = ""  # of text
     likely: str = ""  # the encoding to try if the text has undecodable bytes
@@ -117,7 +117,7 @@ def _csv(opened: Opened, pieces: TextPieces, reading: Reading, scratch: Path) ->
     return _of_csv(opened.name, Path(out.name), found)
 
 
-def _of_csv(name: str, path: Path, found: CleanCsv | None, *notes: str) -> Part:
+def _of_csv(name: str, path: Path, found: CleanCsv | None, *remarks: str) -> Part:
     if found is None:
         raise UnreadableFile(
             f"{name} is empty: it has no header line (nothing but blank lines, or --skip-lines is too many)"
@@ -128,7 +128,7 @@ def _of_csv(name: str, path: Path, found: CleanCsv | None, *notes: str) -> Part:
         longest=max(4 * found.longest, _LEAST_LINE),
         columns=", ".join(f"{literal(column)}: 'VARCHAR'" for column in found.columns),
     )
-    return Part(name, source, {}, found.account, tuple(note for note in notes if note))
+    return Part(name, source, {}, found.account, tuple(remark for remark in remarks if remark))
 
 
 def _json(opened: Opened, pieces: TextPieces, scratch: Path) -> Part:
@@ -187,6 +187,12 @@ def literal(text: str) -> str:
 def identifier(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def unless_blank(column: str) -> str:
+    """SQL of a column, blank texts as NULL."""
+    name = identifier(column)
+    return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN {name} END"
 
 
 def pattern(path: Path) -> str:

@@ -1,6 +1,6 @@
-"""Purchases out of a CSV or Parquet file: one event per order, in time order, ready for the purchases topic.
+"""Purchases out of files: one event per order, in time order, ready for the purchases topic.
 
-In: a path and which column holds what. Out: batches of (key, value, time), and up front how many orders, lines and
+In: paths and which column holds what. Out: batches of (key, value, time), and up front how many orders, lines and
 customers there are. Promise: the same rows give the same bytes, from whichever file and however often; an event id
 depends on the order alone, so that a second import is harmless. A row that cannot be used is counted, with its reason.
 """
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -18,42 +17,28 @@ from typing import Any, NamedTuple
 import duckdb
 import msgspec
 
-from consumers.decoding.fields import MAX_ID_CHARACTERS
+from consumers.file_import import earlier_imports, numbers, order_lines
 from consumers.file_import.arrangement import Asked, open_arranged
-from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out, unfit_id
-from consumers.file_import.tables import Progress, Reading, TableFile, literal, run, scratch
+from consumers.file_import.conditions import Condition
+from consumers.file_import.earlier_imports import MAX_ITEMS_OF_AN_EVENT, Compared, addition_id, event_id
+from consumers.file_import.rejected_rows import LeftOut, leave_out_undecodable, rows_left_out
+from consumers.file_import.remarks import ProductIds, one_customer_too_many, product_ids
+from consumers.file_import.tables import Progress, Reading, TableFile, run, scratch
+from consumers.file_import.times import EARLIEST_MS
+from consumers.kafka.clients import KafkaClients
 
-MAX_ITEMS_OF_AN_EVENT = 2_000  # the service takes 10,000 items and 1 MiB: this fits both, whatever the ids
 _FETCH_ROWS = 20_000
 
-# What is wrong with a row, the first that applies; the words are what the user reads.
-_REASON = r"""CASE
- WHEN customer IS NULL THEN 'no customer' WHEN {bad_customer} THEN 'customer id too long or with control characters'
- WHEN product IS NULL THEN 'no product' WHEN {bad_product} THEN 'product id too long or with control characters'
- WHEN {bad_brand} THEN 'brand id too long or with control characters'
- WHEN time_ms IS NULL THEN 'time missing or not understood'
- WHEN time_ms < 0 THEN 'time before 1970' WHEN time_ms > {latest_ms} THEN 'time in the future'
- WHEN quantity_text IS NOT NULL AND (quantity IS NULL OR NOT isfinite(quantity)) THEN 'quantity is not a number'
- WHEN quantity <= 0 THEN 'quantity not above 0'
- WHEN price_text IS NOT NULL AND (price IS NULL OR NOT isfinite(price)) THEN 'price is not a number'
- WHEN price < 0 THEN 'price below 0' WHEN price > 1e12 THEN 'price above 1e12' END"""
-
-_STAGE = """CREATE TABLE staged AS WITH
- texts AS (SELECT {row} AS row, {customer} AS customer, {order} AS order_id, {product} AS product, {brand} AS brand,
-  {time} AS time_ms, {quantity} AS quantity_text, {price} AS price_text, alsobought_row
-  FROM {source} AS alsobought_row),
- numbers AS (SELECT *, try_cast(quantity_text AS DOUBLE) AS quantity, try_cast(price_text AS DOUBLE) AS price
-  FROM texts),
- judged AS (SELECT *, {reason} AS reason FROM numbers)
-SELECT row, customer, order_id, product, brand, time_ms, quantity, price, reason,
- coalesce('o' || order_id, 't' || time_ms) AS basket, CASE WHEN reason IS NOT NULL THEN {content} END AS content
-FROM judged"""
 _ORDERS = """CREATE TABLE orders AS SELECT brand, customer, basket, min(time_ms) AS time_ms, min(row) AS first_row
 FROM staged WHERE reason IS NULL GROUP BY ALL"""
 _TOTALS = """SELECT count(*), count(DISTINCT customer), min(time_ms), max(time_ms),
  (SELECT count(*) FROM staged WHERE reason IS NULL) FROM orders"""
-_IN_ORDER = """SELECT first_row, orders.time_ms, brand, customer, order_id, product, quantity, price
-FROM staged JOIN orders USING (brand, customer, basket) WHERE reason IS NULL ORDER BY orders.time_ms, first_row, row"""
+_IN_ORDER = """SELECT orders.first_row, coalesce(known.time_ms, orders.time_ms) AS time_ms, brand, customer, order_id,
+ known.first_row IS NOT NULL AS is_known, product, staged.quantity, staged.price
+FROM staged JOIN orders USING (brand, customer, basket) LEFT JOIN known ON known.first_row = orders.first_row
+WHERE reason IS NULL AND NOT EXISTS
+ (SELECT 1 FROM there WHERE there.first_row = orders.first_row AND there.product = staged.product)
+ORDER BY 2, orders.first_row, row"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +52,7 @@ class Columns:
     quantity: str | None = "quantity"
     price: str | None = "price"
     brand: str | None = None
+    clock: str | None = None  # the time of day, where `time` holds the date alone
 
 
 _MAY_LACK = {"order": "order_id", "quantity": "quantity", "price": "price"}
@@ -83,6 +69,8 @@ class Contents:
     last: datetime | None
     without: tuple[str, ...]  # of order, quantity, price: those for which the file has no column
     left_out: LeftOut
+    no_price: tuple[int, tuple[tuple[int, str], ...]] = (0, ())  # prices not understood: how many, the first few
+    remarks: tuple[str, ...] = ()  # how the files were read, and what is worth saying of them
 
 
 class Event(NamedTuple):
@@ -96,15 +84,30 @@ class Event(NamedTuple):
 class PurchaseFile:
     """A file that has been read and judged; `batches` gives its events."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: Contents, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: Contents) -> None:
         self.contents = contents
-        self.notes = notes  # what to say of how the files were read
         self._connection = connection
+
+    @property
+    def product_ids(self) -> ProductIds:
+        """The products that were bought."""
+        return product_ids(self._connection, "staged", "reason IS NULL")
+
+    def compare(self, clients: KafkaClients, topic: str, progress: Progress | None = None) -> Compared:
+        """Look at what earlier imports sent to the topic; from now on `batches` gives only what is new.
+
+        Raises BrokerUnavailable.
+        """
+        return earlier_imports.compare(self._connection, clients, topic, progress)
+
+    def forget_comparison(self) -> None:
+        """Let `batches` give everything again."""
+        earlier_imports.prepare(self._connection)
 
     def batches(self, orders: int = 1_000) -> Iterator[list[Event]]:
         """Yield every order once, oldest first (orders of one moment as in the file), about `orders` a batch.
 
-        An order of more than 2,000 products comes as several events.
+        An order of more than 2,000 products comes as several events, and so do products that were added to an order.
         """
         batch: list[Event] = []
         for _, lines in groupby(self._lines(), itemgetter(0)):
@@ -127,64 +130,87 @@ def open_purchases(
     columns: Columns | None = None,
     *,
     latest_ms: int,
+    earliest_ms: int = EARLIEST_MS,
     brand_id: str = "",
     reading: Reading | None = None,
+    where: Sequence[Condition] = (),
+    decimal: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[PurchaseFile]:
-    """Read and judge files: what a path may be says `open_table`. `latest_ms`: later times are unusable.
+    """Read and judge files; what a path may be says `open_table`.
 
-    `brand_id` goes for rows that name no brand.
-
-    Raises UnreadableFile for a file or column that is not there.
+    Times before `earliest_ms` and after `latest_ms` are unusable; `brand_id` goes for rows that name no brand; `where`:
+    what a row must fulfil; `decimal`: the mark of fractions, found out when None. Raises UnreadableFile for a file or
+    column that is not there, UnfitTimeFormat for a time format that is none.
     """
     reading = reading or Reading()
     with scratch(reading.memory_mb) as connection:
-        asked = Asked(asdict(columns or Columns()), _MAY_LACK.values(), "--{}-column", asdict(Columns()))
+        asked = Asked(
+            named=asdict(columns or Columns()),
+            may_lack=_MAY_LACK.values(),
+            option="--{}-column",
+            usual=asdict(Columns()),
+            conditions=tuple(condition.column for condition in where),
+        )
         table, found = open_arranged(connection, path, asked, reading, progress)
-        run(connection, _stage(table, found, reading, brand_id, latest_ms), table.path, progress)
+        task = order_lines.Task(
+            columns=found,
+            time_format=reading.time_format,
+            earliest_ms=earliest_ms,
+            latest_ms=latest_ms,
+            brand_id=brand_id,
+            where=where,
+            decimal=decimal,
+        )
+        said = order_lines.stage(connection, table, task, progress)
         leave_out_undecodable(connection, table)
         run(connection, _ORDERS, table.path)
+        connection.create_function("import_id", earlier_imports.order_id)
+        earlier_imports.prepare(connection)
         without = tuple(what for what in _MAY_LACK if found[what] is None)
-        yield PurchaseFile(connection, _contents(connection, table, without), table.notes)
+        crowd = one_customer_too_many(connection, str(found["customer"]))
+        yield PurchaseFile(
+            connection, _contents(connection, table, without, (*table.remarks, *said, *([crowd] if crowd else [])))
+        )
 
 
-def _stage(table: TableFile, columns: dict[str, str | None], reading: Reading, brand_id: str, latest_ms: int) -> str:
-    bad = {f"bad_{name}": unfit_id(name, MAX_ID_CHARACTERS) for name in ("customer", "product", "brand")}
-    return _STAGE.format(
-        row=table.row,
-        customer=table.text(columns["customer"]),
-        order=table.text(columns["order"]),
-        product=table.text(columns["product"]),
-        brand=f"coalesce({table.text(columns['brand'])}, {literal(brand_id)})",
-        time=table.time_ms(str(columns["time"]), reading.time_format),
-        quantity=table.text(columns["quantity"]),
-        price=table.text(columns["price"]),
-        source=table.source,
-        reason=_REASON.format(latest_ms=latest_ms, **bad),
-        content=table.content(),
-    )
-
-
-def _contents(connection: duckdb.DuckDBPyConnection, table: TableFile, without: tuple[str, ...]) -> Contents:
+def _contents(
+    connection: duckdb.DuckDBPyConnection, table: TableFile, without: tuple[str, ...], remarks: tuple[str, ...]
+) -> Contents:
     totals = connection.execute(_TOTALS).fetchone()
     assert totals is not None
     orders, customers, first, last, lines = totals
-    left_out = rows_left_out(connection, table)
-    return Contents(orders, lines, customers, _moment(first), _moment(last), without, left_out)
+    return Contents(
+        orders=orders,
+        lines=lines,
+        customers=customers,
+        first=_moment(first),
+        last=_moment(last),
+        without=without,
+        left_out=rows_left_out(connection, table),
+        no_price=numbers.prices_not_understood(connection),
+        remarks=remarks,
+    )
 
 
 def _events(lines: list[tuple[Any, ...]]) -> list[Event]:
-    _, time_ms, brand, customer, order_id, *_ = lines[0]
+    _, time_ms, brand, customer, order_id, is_known, *_ = lines[0]
     items = _items(lines)
-    identity = [brand, customer, time_ms, _sorted(items)] if order_id is None else [brand, customer, order_id]
     value: dict[str, Any] = {"event_id": "", "profile_id": customer}
     if brand:
         value["brand_id"] = brand
     value["occurred_at"] = rfc3339(time_ms)
+    if is_known:
+        first = event_id([brand, customer, time_ms if order_id is None else order_id])
+        parts = [(addition_id(first, item["product_id"]), [item]) for item in items]
+    else:
+        identity = [brand, customer, time_ms, _sorted(items)] if order_id is None else [brand, customer, order_id]
+        starts = range(0, len(items), MAX_ITEMS_OF_AN_EVENT)
+        parts = [
+            (event_id([*identity, at] if at else identity), items[at : at + MAX_ITEMS_OF_AN_EVENT]) for at in starts
+        ]
     events = []
-    for at in range(0, len(items), MAX_ITEMS_OF_AN_EVENT):
-        value["event_id"] = _hash([*identity, at] if at else identity)
-        value["items"] = items[at : at + MAX_ITEMS_OF_AN_EVENT]
+    for value["event_id"], value["items"] in parts:
         events.append(Event(customer.encode(), msgspec.json.encode(value), time_ms))
     return events
 
@@ -210,10 +236,6 @@ def rfc3339(time_ms: int) -> str:
     """A time as text in UTC, with milliseconds only where there are any."""
     moment = datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{moment}.{time_ms % 1000:03}Z" if time_ms % 1000 else f"{moment}Z"
-
-
-def _hash(identity: list[Any]) -> str:
-    return "import-" + blake2b(msgspec.json.encode(identity), digest_size=16).hexdigest()
 
 
 def _plain(number: float) -> float | int:

@@ -2,15 +2,17 @@
 
 In: clients of a cluster, a topic that exists, an open file. Out: how much was sent and how fast. The records carry the
 time of the import; when a purchase occurred stands in its value, so that no retention deletes old purchases at once.
+What earlier imports sent is not sent again.
 """
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from consumers.file_import.earlier_imports import Compared
 from consumers.file_import.product_files import ProductFile
 from consumers.file_import.purchase_files import PurchaseFile
 from consumers.file_import.tables import Progress
@@ -34,6 +36,7 @@ class ImportSummary:
     records: int
     lines: int  # order lines, or products
     seconds: float
+    compared: Compared | None = None  # with what earlier imports sent; None where that was not looked at
 
     @property
     def lines_per_s(self) -> int:
@@ -47,12 +50,22 @@ def import_purchases(
     file: PurchaseFile,
     progress: Progress | None = None,
     *,
+    send_all: bool = False,
     connect_s: float = CONNECT_S,
 ) -> ImportSummary:
-    """Send every order, in time order. Raises BrokerUnavailable, after `connect_s` of silence, and ImportFailed."""
-    contents = file.contents
+    """Send every order that earlier imports did not send, and every product that they did not send of an order.
+
+    In time order; `send_all` sends everything and does not read the topic. Raises BrokerUnavailable, after
+    `connect_s` of silence, and ImportFailed.
+    """
     producer = _connected(clients, topic, connect_s)
-    return _send(producer, topic, file.batches(), (contents.orders, contents.lines), progress)
+    if send_all:
+        file.forget_comparison()
+        sizes = file.contents.orders, file.contents.lines
+        return _send(producer, topic, file.batches(), sizes, progress)
+    compared = file.compare(clients, topic, progress)
+    sizes = compared.new + compared.products, compared.lines
+    return replace(_send(producer, topic, file.batches(), sizes, progress), compared=compared)
 
 
 def import_products(

@@ -1,4 +1,4 @@
-"""Files of whatever kind as one table that DuckDB reads, every column reachable as text, number or time.
+"""Files of whatever kind as one table that DuckDB reads, every column reachable as text.
 
 In: paths. Out: the table's columns and SQL expressions over them; the account of the files' lines.
 Promise: memory stays within the limit given; what does not fit goes to a scratch folder that is gone afterwards.
@@ -21,16 +21,9 @@ from consumers.file_import.parts import LINE, Part, Progress, Reading, literal, 
 
 __all__ = ["Progress", "Reading", "TableFile", "UnreadableFile", "literal", "open_table", "quoted", "run", "scratch"]
 
+WHERE = "--where NAME=VALUE"  # the option of conditions
 _CONTENT_COLUMNS = 20
 _NAMED_COLUMNS = 60  # in an error
-_NUMBERS = re.compile(r"FLOAT|DOUBLE|DECIMAL|(U|HUGE|UHUGE|BIG|UBIG|SMALL|USMALL|TINY|UTINY)?INT(EGER)?|UINTEGER")
-_TIMES = re.compile(r"DATE|TIMESTAMP.*")
-
-# By size: seconds reach 1e11 in the year 5138, milliseconds 1e14, microseconds 1e17. Eight digits are a day (20261124).
-_NUMBER_AS_MS = """CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}')
-  THEN epoch_ms(try_strptime({text}, '%Y%m%d'))
-  ELSE CAST(floor(CASE WHEN abs({number}) < 1e11 THEN {number} * 1e3 WHEN abs({number}) < 1e14 THEN {number}
-    WHEN abs({number}) < 1e17 THEN {number} / 1e3 WHEN abs({number}) < 1e20 THEN {number} / 1e6 END) AS BIGINT) END"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +36,14 @@ class TableFile:
     types: dict[str, str] = field(default_factory=dict)  # DuckDB's type by column
     kinds: Types = field(default_factory=dict)  # the same, with what is in lists and objects
     parts: tuple[Part, ...] = ()
-    notes: tuple[str, ...] = ()  # what to say of how the files were read
+    remarks: tuple[str, ...] = ()  # what to say of how the files were read
     rows_a_line: int = 1  # a row's number, divided by this, is its line's number among all rows of the files
 
     def find(self, name: str, option: str) -> str:
         """Return the column's name as the file spells it. Raises UnreadableFile with the columns there are."""
         found = self._column(name)
         if found is None:
-            raise self._missing({name: (option, None)})
+            raise self._missing({name: (option, likely("", name, self.types))})
         return found
 
     def spelled(
@@ -68,24 +61,36 @@ class TableFile:
             if name is not None and found[what] is None and name not in may_lack
         }
         if missing:
-            raise self._missing(missing)
+            raise self._missing(missing, self._further(named, found, missing, option))
         for column in found.values():
             if column is not None:
                 refuse_nested(self.path, column, self.kinds[column])
         return found
 
-    def changed(self, source: str, types: Types, *notes: str) -> "TableFile":
+    def changed(self, source: str, types: Types, *remarks: str) -> "TableFile":
         """The same files with other columns, out of SQL over this table."""
         return replace(
             self,
             source=source,
             kinds=types,
             types={name: str(kind) for name, kind in types.items()},
-            notes=(*self.notes, *notes),
+            remarks=(*self.remarks, *remarks),
         )
+
+    def twice(self, columns: Collection[str | None]) -> list[str]:
+        """What to say of `columns` whose name stands twice in the header: the second is called by a number."""
+        there = {column.casefold(): column for column in self.types}
+        again = {column: there.get(f"{column} 2".casefold()) for column in columns if column is not None}
+        return [
+            f"there is also a column {second!r}: {column!r} is what is read (--NAME-column for the other)"
+            for column, second in again.items()
+            if second and second not in columns
+        ]
 
     def _column(self, name: str) -> str | None:
         """A column by its name, or by the last part of the name of a field; the first one."""
+        if name in self.types:
+            return name
         folded = name.casefold()
         whole = (column for column in self.types if column.casefold() == folded)
         return next(whole, None) or next(
@@ -96,13 +101,34 @@ class TableFile:
         taken = set(found.values())
         return [column for column, kind in self.kinds.items() if column not in taken and not fields_of(kind)]
 
-    def _missing(self, missing: Mapping[str, tuple[str, str | None]]) -> UnreadableFile:
-        """Name all columns that are missing, and the option and likely column for each."""
+    def _further(
+        self,
+        named: Mapping[str, str | None],
+        found: Mapping[str, str | None],
+        missing: Mapping[str, tuple[str, str | None]],
+        option: str,
+    ) -> list[tuple[str, str]]:
+        """The options and likely columns of what may be missing and is."""
+        taken = {column for _, column in missing.values()}
+        if taken == {None}:  # then these are not the columns of orders at all
+            return []
+        free = [column for column in self._free(found) if column not in taken]
+        guesses = [
+            (option.format(what), likely(what, name, free))
+            for what, name in named.items()
+            if name is not None and found[what] is None and name not in missing
+        ]
+        return [(option, column) for option, column in guesses if column]
+
+    def _missing(
+        self, missing: Mapping[str, tuple[str, str | None]], further: Sequence[tuple[str, str]] = ()
+    ) -> UnreadableFile:
+        """Name all columns that are missing, and the option and likely column for each and for `further` ones."""
         several = len(missing) > 1
         there = list(self.types)[:_NAMED_COLUMNS]
         more = f" and {len(self.types) - len(there)} more" if len(self.types) > len(there) else ""
         options = " ".join(option for option, _ in missing.values())
-        likely_ones = [_mapped(option, column) for option, column in missing.values() if column]
+        likely_ones = [_mapped(option, column) for option, column in [*missing.values(), *further] if column]
         meant = f". Did you mean: {' '.join(likely_ones)}" if likely_ones else ""
         return UnreadableFile(
             f"{self.path} has no column{'s' * several} {', '.join(map(repr, missing))}; "
@@ -110,11 +136,12 @@ class TableFile:
             f"Name the right one{'s' * several} with {options}{meant}{self._where(missing)}"
         )
 
-    def _where(self, missing: Collection[str]) -> str:
+    def _where(self, missing: Mapping[str, tuple[str, str | None]]) -> str:
         """Where the columns may be: in a list, or below lines that are no header."""
         for column, kind in self.kinds.items():
             fields = {each.casefold() for each in fields_of(kind)}
-            if kind.id == "list" and fields & {name.casefold() for name in missing}:
+            unlike = any(column is None for _, column in missing.values())  # no other column comes near
+            if kind.id == "list" and fields and (unlike or fields & {name.casefold() for name in missing}):
                 inside = ", ".join(fields_of(kind))
                 return f". Column {column} holds lists with {inside}: --unnest {column} makes rows of it"
         for part in self.parts:
@@ -135,18 +162,6 @@ class TableFile:
         if kind.startswith("DECIMAL"):
             return rf"regexp_replace(CAST({name} AS VARCHAR), '\.0+$', '')"
         return f"CASE WHEN trim(CAST({name} AS VARCHAR)) <> '' THEN CAST({name} AS VARCHAR) END"
-
-    def time_ms(self, column: str, time_format: str | None) -> str:
-        """SQL of a column as BIGINT milliseconds since 1970 UTC, NULL where it is no time."""
-        name, text = quoted(column), self.text(column)
-        if _TIMES.fullmatch(self.types[column]):
-            return f"epoch_ms(CAST({name} AS TIMESTAMPTZ))"
-        if time_format:
-            return f"epoch_ms(CAST(try_strptime({text}, {literal(time_format)}) AS TIMESTAMPTZ))"
-        number = _NUMBER_AS_MS.format(text=f"trim({text})", number=f"try_cast({text} AS DOUBLE)")
-        if _NUMBERS.fullmatch(self.types[column].split("(")[0]):
-            return number
-        return f"coalesce(epoch_ms(try_cast({text} AS TIMESTAMPTZ)), {number})"
 
     def content(self) -> str:
         """SQL of a list with every column's text, to show a row that cannot be used."""
@@ -208,9 +223,11 @@ def open_table(
         ) from error
     unnest = reading.unnest
     source, types = flat(name, source, types, unnest)
-    notes = tuple(note if len(parts) == 1 else f"{part.name}: {note}" for part in parts for note in part.notes)
+    remarks = tuple(
+        remark if len(parts) == 1 else f"{part.name}: {remark}" for part in parts for remark in part.remarks
+    )
     elements = ELEMENTS if unnest else 1
-    found = TableFile(name, source, LINE, parts=tuple(parts), notes=notes, rows_a_line=elements)
+    found = TableFile(name, source, LINE, parts=tuple(parts), remarks=remarks, rows_a_line=elements)
     return found.changed(source, types)
 
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from model.purchases.histories import Bought, Histories, distinct, of_customers, spread_over, starts_where
 
 LEAST_WEIGHT = 0.05  # of an order long ago, against 1 for the latest
+_LEAST_SUM = 1e-6  # of the weights of a history: one without products has no shares
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class WeightedHistory:
     """The vocabulary rows that each customer of a micro-batch has bought, and how much each weighs in the query."""
 
     starts: NDArray[np.int64]  # (n_customers + 1,) customer i owns entries starts[i]:starts[i + 1]
@@ -24,6 +25,10 @@ class Owned:
         bounds = self.starts.tolist()
         return [slice(start, stop) for start, stop in pairwise(bounds)]
 
+    def rows_of_each(self) -> list[NDArray[np.int64]]:
+        """The rows of each customer."""
+        return [self.rows[mine] for mine in self.slices()]
+
     def weightiest(self, mine: slice, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows and weights of one customer's products, of a long history only the `most` weightiest."""
         rows, weights = self.rows[mine], self.weights[mine]
@@ -33,7 +38,7 @@ class Owned:
         return rows[heavy], weights[heavy]
 
 
-def owned(bought: Bought, row_of_product: NDArray[np.integer], recency: float) -> Owned:
+def weighted_history(bought: Bought, row_of_product: NDArray[np.integer], recency: float) -> WeightedHistory:
     """The products with a row among those bought. `row_of_product`: -1 = none; it may end before the newest product."""
     numbers = bought.products.astype(np.int64)
     inside = numbers < len(row_of_product)
@@ -41,7 +46,12 @@ def owned(bought: Bought, row_of_product: NDArray[np.integer], recency: float) -
     rows[inside] = row_of_product[numbers[inside]]
     known = rows >= 0
     weights = np.maximum(recency ** bought.ranks[known], LEAST_WEIGHT).astype(np.float32)
-    return Owned(starts_where(bought.starts, known), rows[known], weights)
+    return WeightedHistory(starts_where(bought.starts, known), rows[known], weights)
+
+
+def shares_in_history(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (n,): the share that each product of one history has in it, given their weights."""
+    return weights / max(float(weights.sum()), _LEAST_SUM)
 
 
 def rows_by_number(number_of_row: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -52,7 +62,7 @@ def rows_by_number(number_of_row: NDArray[np.integer]) -> NDArray[np.int64]:
     return rows
 
 
-def query_vectors(vectors: NDArray[np.float32], history: Owned, scale: float) -> NDArray[np.float32]:
+def query_vectors(vectors: NDArray[np.float32], history: WeightedHistory, scale: float) -> NDArray[np.float32]:
     """float32 (n_customers, dimension): scale times the weighted mean of each history's IN `vectors`, not normalised.
 
     Zero for an empty history, which then is ranked by popularity and trend alone.
@@ -78,7 +88,15 @@ class Encoder:
 
     def queries(self, histories: Histories) -> NDArray[np.float32]:
         """float32 (n_customers, dimension), unscaled."""
-        return query_vectors(self.vectors, owned(distinct(histories), self.row_of_product, self.recency), 1.0)
+        return self.vectors_of(self.history(distinct(histories)))
+
+    def history(self, bought: Bought) -> WeightedHistory:
+        """The products of the vocabulary among those bought, and how much each weighs."""
+        return weighted_history(bought, self.row_of_product, self.recency)
+
+    def vectors_of(self, history: WeightedHistory) -> NDArray[np.float32]:
+        """float32 (n_customers, dimension), unscaled."""
+        return query_vectors(self.vectors, history, 1.0)
 
     def centre(self, histories: Histories) -> NDArray[np.float32]:
         """float32 (dimension,): the mean query vector of 20,000 customers at most, spread evenly over all."""

@@ -102,9 +102,8 @@ def bestsellers(days: int | None) -> Learner:
         demand = material.demand(days or 1)
         order = demand.sales_order(material.numbers).astype(np.float64)
         sales = demand.total[material.numbers].astype(np.float64) if days is None else order
-        ranks = np.argsort(np.argsort(sales, kind="stable")).astype(
-            np.float32
-        )  # float32 would blur the sales themselves
+        # Ranks, because float32 would blur the sales themselves.
+        ranks = np.argsort(np.argsort(sales, kind="stable")).astype(np.float32)
         return lambda positions: np.tile(ranks, (len(positions), 1))
 
     return learn

@@ -17,7 +17,7 @@ from model.evaluation.boosted_baselines import Maker, boosted, item_peers, tuned
 from model.evaluation.example_customers import Example, example_places, examples
 from model.evaluation.outlook import Outlook, Wanted, outlook
 from model.offline.measures import Judged, averaged, judge, medians
-from model.offline.recommender import OwnModel, OwnRecipe, learn_own
+from model.offline.recommender import OfflineRecipe, OfflineRecommender, learn_offline
 from model.offline.splits import Cut, Split, sampled, split
 from model.progress import Progress, silent
 from model.purchases.histories import Histories
@@ -40,7 +40,7 @@ class Plan:
     parts: tuple[str, ...] = PARTS  # those that are switched on
     peers: bool = True
     most_customers: int = 20_000  # tested in a window, drawn at random
-    recipe: OwnRecipe = field(default_factory=OwnRecipe)
+    recipe: OfflineRecipe = field(default_factory=OfflineRecipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class _Hall:
     def __init__(self, histories: Histories, keys: Sequence[str], plan: Plan, progress: Progress) -> None:
         self._histories, self._keys, self._plan, self._progress = histories, keys, plan, progress
         self._splits: dict[int, Split] = {}
-        self._models: dict[int, tuple[OwnModel, float]] = {}
+        self._models: dict[int, tuple[OfflineRecommender, float]] = {}
         off = [part for part in PARTS if part not in plan.parts]
         weights = plan.recipe.weights
         self._recipe = replace(plan.recipe, weights=None if weights is None else weights.without(off))
@@ -159,7 +159,7 @@ class _Hall:
 
     # -- ours
 
-    def _model(self, window: int, seed: int | None = None) -> tuple[OwnModel, float]:
+    def _model(self, window: int, seed: int | None = None) -> tuple[OfflineRecommender, float]:
         """The model learnt from what precedes a window, and the seconds that took."""
         if seed is None and window in self._models:
             return self._models[window]
@@ -168,7 +168,7 @@ class _Hall:
         what = f"window {window}: {OURS}" + ("" if first else f", seed {seed}")
         started = time.perf_counter()
         train = self.split(window).train
-        made = learn_own(
+        made = learn_offline(
             train, self._keys, replace(self._recipe, parameters=parameters), lambda _, done: self._progress(what, done)
         )
         timed = made, time.perf_counter() - started
@@ -195,13 +195,13 @@ class _Hall:
         judged: dict[str, list[Judged]] = {name: [] for name in recipes}
         for at, (model, _) in enumerate(models):
             self._progress(f"window {window}: judging", at / len(models))
-            whole = replace(model, evidence=replace(model.evidence, votes=table.evidence.votes))
+            whole = model.with_table(table.model.votes)
             for name, recipe in recipes.items():
                 judged[name].append(self._judged_own(window, name, _set(whole, recipe)))
         seconds = float(np.median([took for _, took in models]))
         return [_row(name, runs, seconds, _note(recipes[name])) for name, runs in judged.items()], calibration
 
-    def _judged_own(self, window: int, name: str, model: OwnModel) -> Judged:
+    def _judged_own(self, window: int, name: str, model: OfflineRecommender) -> Judged:
         shown = model.recommend(self.split(window).truth.customers, self._plan.k, repeat=self._plan.cut.repeat)
         return self._judged(window, name, shown)
 
@@ -267,14 +267,14 @@ class _Hall:
         return [rows[0], replace(rows[1], seconds=seconds)]
 
 
-def _voting(model: OwnModel, recipe: OwnRecipe) -> OwnModel:
+def _voting(model: OfflineRecommender, recipe: OfflineRecipe) -> OfflineRecommender:
     """The model with the table of the recipe, learnt anew only if it is another one."""
     if not recipe.needs_votes or model.recipe.votes == recipe.votes:
         return model
     return model.with_votes(recipe.votes)
 
 
-def _set(model: OwnModel, recipe: OwnRecipe) -> OwnModel:
+def _set(model: OfflineRecommender, recipe: OfflineRecipe) -> OfflineRecommender:
     made = model if model.recipe.scoring == recipe.scoring else model.with_scoring(recipe.scoring)
     return made.with_weights(recipe.weights)
 
@@ -283,7 +283,7 @@ def _row(name: str, runs: list[Judged], seconds: float, note: str) -> Row:
     return Row(name, medians([run.means() for run in runs]), averaged(runs), seconds, note)
 
 
-def _note(recipe: OwnRecipe) -> str:
+def _note(recipe: OfflineRecipe) -> str:
     if recipe.weights is None:
         return ""
     weights = " ".join(f"{value:.2f}" for value in recipe.weights.array())

@@ -18,7 +18,7 @@ from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import UpdateParameters
 from model.embeddings.vocabulary import in_vocabulary
 from model.offline.measures import Judged, judge
-from model.offline.recommender import OwnRecipe, put_together
+from model.offline.recommender import OfflineRecipe, put_together
 from model.offline.splits import Split, between
 from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct, lines_of_customers, not_yet_learnt
@@ -47,7 +47,7 @@ class _Learner:
     """One schedule's model as it goes along."""
 
     schedule: str
-    recipe: OwnRecipe
+    recipe: OfflineRecipe
     limits: Limits
     increment: UpdateParameters
     model: Item2vec | None = None
@@ -111,7 +111,7 @@ class _Learner:
 def replay(
     histories: Histories,
     keys: Sequence[str],
-    recipe: OwnRecipe,
+    recipe: OfflineRecipe,
     *,
     slices: int = 8,
     schedules: Sequence[str] = SCHEDULES,
@@ -154,9 +154,9 @@ def _step(learner: _Learner, split: Split, keys: Sequence[str], number: int, now
     kind = learner.learn(split.train, keys, now_s)
     seconds = time.process_time() - started
     assert learner.model is not None, "learnt above"
-    model = put_together(split.train, keys, learner.model, learner.recipe)
-    model = replace(model, evidence=replace(model.evidence, votes=learner.votes))
-    shown = model.recommend(split.truth.customers, _K)
+    made = put_together(split.train, keys, learner.model, learner.recipe)
+    made = made if learner.votes is None else made.with_table(learner.votes)
+    shown = made.recommend(split.truth.customers, _K)
     judged = judge(shown, split.truth, np.bincount(split.train.products, minlength=len(keys)))
     return Step(learner.schedule, number, judged, seconds, len(learner.model.keys), kind)
 

@@ -13,9 +13,8 @@ from model.offline.splits import Truth, sampled, split_at
 from model.purchases.histories import Histories, customer_of_line, lines_where
 
 _MOST_SHARE = 0.1  # of all lines: what is left out of learning waits for the next one
-_MOST_OF_NEW = (
-    0.75  # of the lines not learnt yet: with a few new ones each time the test still grows to three times as many
-)
+# Of the lines not learnt yet: with a few new ones each time the test still grows to three times as many.
+_MOST_OF_NEW = 0.75
 # What is left out makes vectors older. On online_retail (50 orders a day) a day cost nothing that could be measured,
 # 3 to 4 days 2 % of NDCG and 16 days 15 %: so a day's customers are tested, or these few when there are not so many.
 _MOST_S = 86_400

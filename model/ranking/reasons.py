@@ -6,7 +6,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.queries import Owned
+from model.embeddings.queries import WeightedHistory, shares_in_history
+from model.ranking.parameters import Weights
+from model.signals.product_votes import LEAST_VOTE, ProductVotes
 
 REASON_HISTORY = 256  # the weightiest products of a history that can be a reason: bounds the cost for great buyers
 
@@ -14,32 +16,58 @@ REASON_HISTORY = 256  # the weightiest products of a history that can be a reaso
 def because(
     vectors: NDArray[np.float32],
     outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
-    history: Owned,
+    history: WeightedHistory,
     recommended: Sequence[NDArray[np.integer]],
     *,
+    weights: Weights,
+    votes: ProductVotes | None = None,
     average: NDArray[np.float32] | float = 0.0,
     most: int = 2,
 ) -> list[list[list[int]]]:
     """For each customer and each row recommended, the rows of the history that speak most for it, strongest first.
 
-    A product speaks by weight * in . (out - average), and only if that is positive: when it speaks more for this one
-    than for the average product, where `average` is the mean of all OUT vectors. At most `most` are named. Of a long
-    history only the 256 weightiest products are asked.
+    A product speaks by its part in the weighted sum of affinity and votes, and only if that is positive. Its affinity
+    is in . (out - average), where `average` is the mean of all OUT vectors: positive when it speaks more for this one
+    than for the average product. Its part in the logarithm of the votes is its share of them. What speaks by demand or
+    by neighbours alone has no reason in the customer's own history. At most `most` are named; of a long history only
+    the 256 weightiest products are asked.
     """
     reasons = Reasons(recommended, most)
-    targets = reasons.targets(outputs_of, average)
-    for mine, of_mine in zip(history.slices(), targets, strict=True):
-        own, weights = history.weightiest(mine, REASON_HISTORY)
-        reasons.add(shares_of(vectors, of_mine, own, weights), own)
+    targets = reasons.targets(outputs_of, average, weights.affinity)
+    # By row 1 + the place among those recommended; all 0 between customers.
+    place = np.zeros(0 if votes is None else len(votes.place), np.int32)
+    for mine, rows, of_mine in zip(history.slices(), recommended, targets, strict=True):
+        own, own_shares = history.weightiest(mine, REASON_HISTORY)
+        if votes is not None:  # alone, affinity speaks in the same order and with the same sign by the bare weights
+            own_shares = shares_in_history(own_shares)
+        shares = _affinity_shares(vectors, of_mine, own, own_shares)
+        if votes is not None and len(rows):
+            place[rows] = np.arange(1, len(rows) + 1)
+            found = _votes_between(votes, own, place, len(rows)) * own_shares
+            shares = shares + weights.votes * found / (found.sum(axis=1, keepdims=True) + LEAST_VOTE)
+            place[rows] = 0
+        reasons.add(shares, own)
     return reasons.lists()
 
 
-def shares_of(
+def _affinity_shares(
     vectors: NDArray[np.float32], targets: NDArray[np.float32], rows: NDArray[np.int64], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """float32 (n_targets, n_rows): how much each row of a history speaks for each target vector."""
     shares: NDArray[np.float32] = (targets @ vectors.take(rows, axis=0).T) * weights
     return shares
+
+
+def _votes_between(
+    votes: ProductVotes, own: NDArray[np.int64], place: NDArray[np.int32], targets: int
+) -> NDArray[np.float64]:
+    """float64 (targets, len(own)): how strongly each product of a history votes for each row that has a place."""
+    voted, strengths = votes.of(own)
+    places = place.take(voted)
+    some = np.flatnonzero(places > 0)  # faster than without the comparison: few are
+    keys = (places.take(some) - 1) * len(own) + some // max(voted.shape[1], 1)
+    sums = np.bincount(keys, strengths.take(some), minlength=targets * len(own))
+    return sums.astype(np.float64, copy=False).reshape(targets, len(own))
 
 
 class Reasons:
@@ -57,9 +85,11 @@ class Reasons:
         self,
         outputs_of: Callable[[NDArray[np.integer]], NDArray[np.float32]],
         average: NDArray[np.float32] | float,
+        times: float,
     ) -> list[NDArray[np.float32]]:
-        """Each customer's (n_targets, dimension): how the OUT vectors differ from the average, looked up at once."""
-        outputs = outputs_of(self._targets) - average
+        """Each customer's (n_targets, dimension): `times` what the OUT vectors differ by from the average."""
+        outputs = outputs_of(self._targets) - average  # looked up at once, as they are multiplied
+        outputs *= np.float32(times)
         return [outputs[mine] for mine in self._places]
 
     def add(self, shares: NDArray[np.floating], rows: NDArray[np.int64]) -> None:

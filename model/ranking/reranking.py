@@ -11,28 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.queries import Encoder, Owned
+from model.embeddings.queries import WeightedHistory, shares_in_history
 from model.index.item_index import ItemIndex
-from model.purchases.histories import Histories
 from model.ranking.parameters import FEATURES, Weights
-from model.ranking.reasons import REASON_HISTORY, Reasons, shares_of
 from model.ranking.retrieval import Ranked, rank
 from model.signals.demand import Demand
-from model.signals.neighbours import NeighbourParameters, Neighbours, neighbours_of
-from model.signals.product_votes import ProductVotes
+from model.signals.neighbours import Neighbours
+from model.signals.product_votes import LEAST_VOTE, ProductVotes
 
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
 _VOTING = 300  # the weightiest products of a history that vote: bounds the cost for great buyers
-_EVERYONE = (
-    0.1  # of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike
-)
+# Of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike.
+_EVERYONE = 0.1
 _SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
-_LEAST_NEAR, _LEAST_VOTE = 1e-6, 1e-3  # keep the logarithms finite
+_LEAST_NEAR = 1e-6  # keeps the logarithm finite
 _NO_OPINION = float(np.log(1e-3))  # of neighbours who are fewer than an answer asks for: they must not decide alone
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class FeatureSources:
     """What features are made from, beside the customers. Rows are those of the model."""
 
     index: ItemIndex
@@ -43,56 +40,43 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class QueryBatch:
     """The customers of a micro-batch."""
 
     customers: NDArray[np.int64]  # (n,) customer numbers, -1 = nobody known
     vectors: NDArray[np.float32]  # (n, dimension) their query vectors, unscaled
-    history: Owned
+    history: WeightedHistory
 
 
-def near_for(
+def rank_in_stages(
+    sources: FeatureSources,
     weights: Weights | None,
-    encoder: Encoder,
-    histories: Histories,
-    centre: NDArray[np.float32],
-    parameters: NeighbourParameters,
-) -> Neighbours | None:
-    """The neighbours among these customers, None where they weigh nothing."""
-    if weights is None or not weights.neighbours:
-        return None
-    return neighbours_of(encoder, histories, centre, parameters)
-
-
-def rank_blended(
-    evidence: Evidence,
-    weights: Weights | None,
-    asking: Asking,
+    batch: QueryBatch,
     *,
     scale: float,
     k: Sequence[int],
     excluded: Sequence[NDArray[np.integer]],
     only: Sequence[NDArray[np.integer] | None] | None = None,
 ) -> list[Ranked]:
-    """As `ranking.rank`, with the same promises for `k`, `excluded` and `only`, in the order of the second stage.
+    """As `retrieval.rank`, with the same promises for `k`, `excluded` and `only`, in the order of the second stage.
 
     `scale` is that of the first stage, whose bias is in the index; without `weights` it is the only one.
     """
-    queries = asking.vectors * np.float32(scale)
+    queries = batch.vectors * np.float32(scale)
     if weights is None:
-        return rank(evidence.index, queries, k, excluded, only)
+        return rank(sources.index, queries, k, excluded, only)
     fetched = [max(wanted, CANDIDATES) if wanted else 0 for wanted in k]
-    found = rank(evidence.index, queries, fetched, excluded, only)
-    ordered = reordered(evidence, weights, asking, [one.rows for one in found])
+    found = rank(sources.index, queries, fetched, excluded, only)
+    ordered = reordered(sources, weights, batch, [one.rows for one in found])
     return [Ranked(one.rows[:wanted], one.scores[:wanted]) for one, wanted in zip(ordered, k, strict=True)]
 
 
 def reordered(
-    evidence: Evidence, weights: Weights, asking: Asking, candidates: Sequence[NDArray[np.int64]]
+    sources: FeatureSources, weights: Weights, batch: QueryBatch, candidates: Sequence[NDArray[np.int64]]
 ) -> list[Ranked]:
     """Each customer's candidates, best first by the weighted sum of features; ties keep their order."""
     wanted = weights.array()
-    values = features(evidence, asking, candidates, [name for name, w in zip(FEATURES, wanted, strict=True) if w])
+    values = features(sources, batch, candidates, [name for name, w in zip(FEATURES, wanted, strict=True) if w])
     scores = values @ wanted.astype(np.float32)
     ends = np.cumsum([len(rows) for rows in candidates])[:-1]
     return [
@@ -103,26 +87,26 @@ def reordered(
 
 
 def features(
-    evidence: Evidence, asking: Asking, candidates: Sequence[NDArray[np.int64]], names: Sequence[str] = FEATURES
+    sources: FeatureSources, batch: QueryBatch, candidates: Sequence[NDArray[np.int64]], names: Sequence[str] = FEATURES
 ) -> NDArray[np.float32]:
-    """float32 (candidates of all customers, 5), as FEATURES; 0 where not in `names` or without evidence."""
-    items = len(evidence.index)
+    """float32 (candidates of all customers, 5), as FEATURES; 0 where not in `names` or without a source."""
+    items = len(sources.index)
     rows = np.concatenate((np.zeros(0, np.int64), *candidates))
     values = np.zeros((len(rows), len(FEATURES)), np.float32)
     if not len(rows):
         return values
     columns = {name: values[:, FEATURES.index(name)] for name in names}
-    _fill_demand(evidence, rows, columns)
+    _fill_demand(sources, rows, columns)
     if "affinity" in columns:
         columns["affinity"][:] = np.concatenate(
-            [evidence.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, asking.vectors, strict=True)]
+            [sources.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, batch.vectors, strict=True)]
         )
-    if evidence.neighbours is not None and "neighbours" in columns:
-        everyones = _EVERYONE * evidence.neighbours.everyones(rows) + _LEAST_NEAR
-        logs = np.log(_bought_near(evidence.neighbours, asking, candidates, items) + everyones)
-        columns["neighbours"][:] = _NO_OPINION + evidence.neighbours.share_of_enough() * (logs - _NO_OPINION)
-    if evidence.votes is not None and "votes" in columns:
-        columns["votes"][:] = np.log(_votes_for(evidence.votes, asking.history, candidates, items) + _LEAST_VOTE)
+    if sources.neighbours is not None and "neighbours" in columns:
+        everyones = _EVERYONE * sources.neighbours.everyones(rows) + _LEAST_NEAR
+        logs = np.log(_bought_near(sources.neighbours, batch, candidates, items) + everyones)
+        columns["neighbours"][:] = _NO_OPINION + sources.neighbours.share_of_enough() * (logs - _NO_OPINION)
+    if sources.votes is not None and "votes" in columns:
+        columns["votes"][:] = np.log(_votes_for(sources.votes, batch.history, candidates, items) + LEAST_VOTE)
     return values
 
 
@@ -134,10 +118,10 @@ def _groups(customers: int, items: int) -> Iterator[slice]:
 
 
 def _bought_near(
-    neighbours: Neighbours, asking: Asking, candidates: Sequence[NDArray[np.int64]], items: int
+    neighbours: Neighbours, batch: QueryBatch, candidates: Sequence[NDArray[np.int64]], items: int
 ) -> NDArray[np.float64]:
     """float64 (candidates of all customers,): what each customer's neighbours bought of it."""
-    weights, slots = neighbours.nearest(asking.customers, asking.vectors)
+    weights, slots = neighbours.nearest(batch.customers, batch.vectors)
     sums = []
     for group in _groups(len(candidates), items):
         owner, rows, counts = neighbours.purchases_of(weights[group], slots[group])
@@ -146,7 +130,7 @@ def _bought_near(
 
 
 def _votes_for(
-    votes: ProductVotes, history: Owned, candidates: Sequence[NDArray[np.int64]], items: int
+    votes: ProductVotes, history: WeightedHistory, candidates: Sequence[NDArray[np.int64]], items: int
 ) -> NDArray[np.float64]:
     """float64 (candidates of all customers,): the votes for each; a customer's products have one vote together."""
     voters = [history.weightiest(mine, _VOTING) for mine in history.slices()]
@@ -155,7 +139,7 @@ def _votes_for(
         mine = voters[group]
         owner = np.repeat(np.arange(len(mine)) * items, [len(rows) for rows, _ in mine])
         voted, strengths = votes.of(np.concatenate([rows for rows, _ in mine]))
-        shares = np.concatenate([_shares(weights) for _, weights in mine])
+        shares = np.concatenate([shares_in_history(weights) for _, weights in mine])
         values = np.multiply(strengths, shares[:, None], dtype=np.float64)
         sums.append(_summed((owner[:, None] + voted).ravel(), values.ravel(), candidates[group], items))
     return np.concatenate(sums)
@@ -170,56 +154,8 @@ def _summed(
     return sums.take(at).astype(np.float64, copy=False)
 
 
-def _shares(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The share that each product of a history has in it."""
-    return weights / max(float(weights.sum()), _LEAST_NEAR)
-
-
-def because_blended(
-    evidence: Evidence,
-    weights: Weights,
-    history: Owned,
-    recommended: Sequence[NDArray[np.integer]],
-    *,
-    vectors: NDArray[np.float32],
-    average: NDArray[np.float32],
-    most: int = 2,
-) -> list[list[list[int]]]:
-    """As `ranking.because`, with the votes: a product's part in the weighted sum of affinity and votes decides.
-
-    The part in the logarithm of the votes is the product's share of them. What speaks by demand or by neighbours alone
-    has no reason in the customer's own history.
-    """
-    reasons = Reasons(recommended, most)
-    targets = reasons.targets(evidence.index.outputs_of, average)
-    place = np.zeros(len(evidence.index), np.int32)  # 1 + the place among those recommended; all 0 between customers
-    for mine, rows, of_mine in zip(history.slices(), recommended, targets, strict=True):
-        own, own_weights = history.weightiest(mine, REASON_HISTORY)
-        own_shares = _shares(own_weights)
-        shares = weights.affinity * shares_of(vectors, of_mine, own, own_shares)
-        if evidence.votes is not None and weights.votes and len(rows):
-            place[rows] = np.arange(1, len(rows) + 1)
-            votes = _votes_between(evidence.votes, own, place, len(rows)) * own_shares
-            shares = shares + weights.votes * votes / (votes.sum(axis=1, keepdims=True) + _LEAST_VOTE)
-            place[rows] = 0
-        reasons.add(shares, own)
-    return reasons.lists()
-
-
-def _votes_between(
-    votes: ProductVotes, own: NDArray[np.int64], place: NDArray[np.int32], targets: int
-) -> NDArray[np.float64]:
-    """float64 (targets, len(own)): how strongly each product of a history votes for each row that has a place."""
-    voted, strengths = votes.of(own)
-    places = place.take(voted)
-    some = np.flatnonzero(places > 0)  # faster than without the comparison: few are
-    keys = (places.take(some) - 1) * len(own) + some // max(voted.shape[1], 1)
-    sums = np.bincount(keys, strengths.take(some), minlength=targets * len(own))
-    return sums.astype(np.float64, copy=False).reshape(targets, len(own))
-
-
-def _fill_demand(evidence: Evidence, rows: NDArray[np.int64], columns: dict[str, NDArray[np.float32]]) -> None:
-    numbers = evidence.number_of_row[rows]
+def _fill_demand(sources: FeatureSources, rows: NDArray[np.int64], columns: dict[str, NDArray[np.float32]]) -> None:
+    numbers = sources.number_of_row[rows]
     for name, of_popularity, of_trend in (("popularity", 1.0, 0.0), ("trend", 0.0, 1.0)):
         if name in columns:
-            columns[name][:] = evidence.demand.bias(numbers, of_popularity, of_trend)
+            columns[name][:] = sources.demand.bias(numbers, of_popularity, of_trend)

@@ -71,11 +71,16 @@ class Demand:
             raise ValueError(f"days is {days}, enough is {enough}: give at least 1 for both")
         self.days = days
         self.enough = enough
+        self.changes = 0  # calls of `add` so far
+        self._reset()
+
+    def _reset(self) -> None:
+        """Nothing is sold, and nothing of what was can be told."""
+        days = self.days
         self._day = -1  # now, in days since 1970; -1 until there are enough lines
         self._day_lines = np.zeros(days, np.int64)  # in the window, by day % days
         self._newest_s = 0
         self._ahead = np.zeros((2, 0), np.int64)  # day and product of the lines after now
-        self.changes = 0  # calls of `add` so far
         self._kept: deque[Change] = deque(maxlen=KEPT_CHANGES)
         self._total = np.zeros(1024, np.uint32)
         self._recent = np.zeros(1024, np.uint32)
@@ -89,9 +94,8 @@ class Demand:
 
     def forget(self) -> None:
         """Start again with nothing sold; whoever follows by `since` sees that everything has changed."""
-        changes = self.changes
-        self.__init__(self.days, self.enough)  # type: ignore[misc]  # the one place that says what nothing is
-        self.changes = changes + 1
+        self._reset()
+        self.changes += 1
 
     @property
     def now_s(self) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_VOTE = 1e-3  # added to the votes for a product: keeps their logarithm finite
+
 
 @dataclass(frozen=True, slots=True)
 class VoteParameters:

@@ -70,7 +70,7 @@ class Products:
             return cls(**{name: arrays[name] for name in cls.__slots__})
 
 
-def columns_of(products: Sequence[Product], numbers: NDArray[np.int64], counts: NDArray[np.uint32]) -> Products:
+def columns_of(products: Sequence[Product], numbers: NDArray[np.integer], counts: NDArray[np.uint32]) -> Products:
     """The columns of the products with these numbers, in their order; both arguments are indexed by number."""
     chosen = [products[number] for number in numbers.tolist()]
     brands = {brand: place for place, brand in enumerate(dict.fromkeys(product.brand for product in chosen))}

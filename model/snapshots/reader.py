@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.index.item_index import ItemIndex, SimilarItems
 from model.purchases.histories import in_parts, spread_over
+from model.ranking.model import RankingModel, unbound_model
 from model.signals.product_votes import ProductVotes
 from model.snapshots.metadata import (
     FORMAT,
@@ -37,14 +38,9 @@ class Snapshot:
 
     folder: Path
     metadata: Metadata
-    vectors: NDArray[np.float32]  # IN (n_items, dimension), mapped from the file
-    index: ItemIndex
+    model: RankingModel  # bound to no product numbers yet; its IN vectors are mapped from the file
     similar: SimilarItems
-    votes: ProductVotes
-
-    def products(self) -> Products:
-        """Read the products from the file: whoever needs them once need not keep them."""
-        return Products.read(self.folder / file_names(self.metadata.version)["products"])
+    products: Products  # whoever needs them once need not keep them
 
 
 def digest_of(path: Path) -> str:
@@ -107,17 +103,19 @@ def open_snapshot(models: Path, version: str, manifest_sha256: str | None = None
     names = file_names(version)
     try:
         metadata = _read_metadata(folder / names["metadata"])
-        vectors = np.load(folder / names["vectors"], mmap_mode="r", allow_pickle=False)
+        vectors = np.asarray(np.load(folder / names["vectors"], mmap_mode="r", allow_pickle=False))
         index = ItemIndex.read(folder / names["index"], vectors.shape[1], metadata.index)
-        similar = SimilarItems.read(folder / names["similar"], np.asarray(vectors), metadata.similar)
+        similar = SimilarItems.read(folder / names["similar"], vectors, metadata.similar)
         votes = ProductVotes.read(folder / names["votes"])
         products = Products.read(folder / names["products"])
     except (msgspec.DecodeError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError, OSError) as error:
         raise SnapshotRefused("unreadable", f"{folder}: {error}") from error
     if metadata.version != version:
         raise SnapshotRefused("bad_metadata", f"{folder}: its metadata are those of {metadata.version[:80]!r}")
-    snapshot = Snapshot(folder, metadata, vectors, index, similar, votes)
-    _check_shapes(snapshot, products)
+    centre = np.array(metadata.centre, np.float32)
+    model = unbound_model(vectors=vectors, index=index, ranking=metadata.ranking, votes=votes, centre=centre)
+    snapshot = Snapshot(folder, metadata, model, similar, products)
+    _check_shapes(snapshot, votes)
     _check_answers(snapshot)
     return snapshot
 
@@ -130,17 +128,18 @@ def _read_metadata(path: Path) -> Metadata:
     return msgspec.json.decode(text, type=Metadata)
 
 
-def _check_shapes(snapshot: Snapshot, products: Products) -> None:
-    metadata, index, rows = snapshot.metadata, snapshot.index, len(snapshot.index)
+def _check_shapes(snapshot: Snapshot, votes: ProductVotes) -> None:
+    metadata, vectors, index = snapshot.metadata, snapshot.model.vectors, snapshot.model.index
+    rows = len(index)
     tested = [row for test in metadata.self_test for row in test.rows]
     sound = {
-        "item vectors": snapshot.vectors.shape == (rows, index.dimension),
-        "products": products.is_sound(rows),
+        "item vectors": vectors.shape == (rows, index.dimension),
+        "products": snapshot.products.is_sound(rows),
         "index of similar products": len(snapshot.similar) == rows,
         "vocabulary": metadata.vocabulary == rows and rows > 0,
-        "vectors": _are_finite(snapshot.vectors, index),
+        "vectors": _are_finite(vectors, index),
         "biases": bool(np.isfinite(index.bias).all()),
-        "product votes": snapshot.votes.is_sound(rows),
+        "product votes": votes.is_sound(rows),
         "centre": len(metadata.centre) == index.dimension,
         "self-test": bool(tested) and all(0 <= row < rows for row in tested),
     }
@@ -158,8 +157,9 @@ def _are_finite(vectors: NDArray[np.float32], index: ItemIndex) -> bool:
 
 def _check_answers(snapshot: Snapshot) -> None:
     """The index must still answer as it did when it was made."""
+    index, vectors = snapshot.model.index, snapshot.model.vectors
     for test in snapshot.metadata.self_test:
-        found = self_test_answer(snapshot.index, snapshot.vectors, test.rows, len(test.expected))
+        found = self_test_answer(index, vectors, test.rows, len(test.expected))
         if len(set(found) & set(test.expected)) < _AGREEMENT * len(test.expected):
             raise SnapshotRefused("self_test", f"{snapshot.folder}: answers {found} where {test.expected} was expected")
 

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.index.item_index import ItemIndex, SimilarItems
-from model.signals.product_votes import ProductVotes
+from model.index.item_index import SimilarItems
+from model.ranking.model import RankingModel
 from model.snapshots.metadata import (
     MANIFEST,
     Metadata,
@@ -53,9 +53,8 @@ class Draft:
     """A model that is ready to be written."""
 
     item2vec: Learnt
-    index: ItemIndex
+    model: RankingModel
     similar: SimilarItems
-    votes: ProductVotes
     products: Products
     metadata: Metadata
     learnt: NDArray[np.uint32]  # lines learnt, by customer number
@@ -115,13 +114,13 @@ def _write_files(aside: Path, version: str, draft: Draft) -> str:
     metadata = msgspec.structs.replace(draft.metadata, version=version)
     draft.item2vec.save(aside / names["model"])
     try:
-        draft.index.write(aside / names["index"])
+        draft.model.index.write(aside / names["index"])
         draft.similar.write(aside / names["similar"])
     except RuntimeError as error:  # faiss's word for a disk that takes no more
         raise OSError(f"{names['index']}: {error}; is the disk full?") from error
     np.save(aside / names["vectors"], draft.item2vec.vectors, allow_pickle=False)
     draft.products.write(aside / names["products"])
-    draft.votes.write(aside / names["votes"])
+    draft.model.votes.write(aside / names["votes"])
     np.save(aside / names["learnt"], draft.learnt, allow_pickle=False)
     (aside / names["metadata"]).write_bytes(msgspec.json.format(msgspec.json.encode(metadata), indent=0))
     files = {

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from model.embeddings.parameters import TooLittleData
 from model.offline.measures import hits_of, judge
-from model.offline.recommender import OwnModel, OwnRecipe, learn_own
+from model.offline.recommender import OfflineRecipe, OfflineRecommender, learn_offline
 from model.offline.splits import Cut, Truth, sampled
 from model.progress import Progress, silent
 from model.purchases.histories import Histories
 from model.ranking.parameters import FEATURES, Scoring, Weights
-from model.ranking.reranking import CANDIDATES, features
+from model.ranking.reranking import CANDIDATES
 from model.signals.product_votes import VoteParameters
 from model.training.weight_fitting import Examples, examples_of, fit_weights, mean_log_likelihood
 
@@ -51,14 +51,14 @@ class Calibration:
 class Trial:
     """A model that was learnt from what precedes a window, and what was bought in the window."""
 
-    model: OwnModel
+    recommender: OfflineRecommender
     truth: Truth
 
 
 def calibrate(
     histories: Histories,
     keys: Sequence[str],
-    recipe: OwnRecipe,
+    recipe: OfflineRecipe,
     cut: Cut | None = None,
     *,
     windows: int = 2,
@@ -71,7 +71,7 @@ def calibrate(
             continue
         progress("calibrating", at / windows)
         try:
-            trials.append(Trial(learn_own(split.train, keys, recipe), split.truth))
+            trials.append(Trial(learn_offline(split.train, keys, recipe), split.truth))
         except TooLittleData:
             break
     found = calibrate_on(trials, recipe)
@@ -85,7 +85,7 @@ def can_calibrate(histories: Histories, cut: Cut, windows: int = 2) -> bool:
     return any(len(split.truth.customers) >= _LEAST_CUSTOMERS for split in splits)
 
 
-def calibrate_on(trials: Sequence[Trial], recipe: OwnRecipe) -> Calibration:
+def calibrate_on(trials: Sequence[Trial], recipe: OfflineRecipe) -> Calibration:
     """Learn from trials, newest window first. A single window is halved by customers, to try what it taught."""
     usable = [replace(trial, truth=sampled(trial.truth, _MOST_CUSTOMERS, seed=0)) for trial in trials]
     usable = [trial for trial in usable if len(trial.truth.customers) >= _LEAST_CUSTOMERS]
@@ -105,25 +105,25 @@ def calibrate_on(trials: Sequence[Trial], recipe: OwnRecipe) -> Calibration:
     chosen, weights = tried[source]
     if source.startswith("learnt"):
         weights = _weights(chosen, recipe.weights)
-    settled = chosen[0].model.recipe
+    settled = chosen[0].recommender.recipe
     tested = len(_to_try(chosen).truth.customers)
     return Calibration(settled.scoring, weights, settled.votes, source, len(usable), tested, ndcg)
 
 
-def calibrated(recipe: OwnRecipe, found: Calibration) -> OwnRecipe:
+def calibrated(recipe: OfflineRecipe, found: Calibration) -> OfflineRecipe:
     """The recipe with what calibration found."""
     return replace(recipe, scoring=found.scoring, weights=found.weights, votes=found.votes)
 
 
-def reweighted(trials: Sequence[Trial], recipe: OwnRecipe, without: Sequence[str]) -> OwnRecipe:
+def reweighted(trials: Sequence[Trial], recipe: OfflineRecipe, without: Sequence[str]) -> OfflineRecipe:
     """A calibrated recipe with some features switched off and the weights of the others learnt anew on the windows."""
     prior = (recipe.weights or Weights()).without(without)
-    settled = [replace(trial, model=_under(trial.model, recipe)) for trial in trials]
+    settled = [replace(trial, recommender=_under(trial.recommender, recipe)) for trial in trials]
     return replace(recipe, weights=_weights(settled, prior) if settled else prior)
 
 
-def _under(model: OwnModel, recipe: OwnRecipe) -> OwnModel:
-    voting = model if model.recipe.votes == recipe.votes else model.with_votes(recipe.votes)
+def _under(made: OfflineRecommender, recipe: OfflineRecipe) -> OfflineRecommender:
+    voting = made if made.recipe.votes == recipe.votes else made.with_votes(recipe.votes)
     return voting.with_scoring(recipe.scoring)
 
 
@@ -132,11 +132,11 @@ def _with_settings(trials: Sequence[Trial], prior: Weights) -> list[Trial]:
     few = [replace(trial, truth=sampled(trial.truth, _FEW_CUSTOMERS, seed=1)) for trial in trials]
     candidates = [_candidates(trial) for trial in few]
     variants = [few]
-    if prior.votes and max(len(trial.model.item2vec.keys) for trial in few) <= _CHEAP_ITEMS:
-        now = few[0].model.recipe.votes.regularisation
+    if prior.votes and max(len(trial.recommender.item2vec.keys) for trial in few) <= _CHEAP_ITEMS:
+        now = few[0].recommender.recipe.votes.regularisation
         variants += [_with_votes(few, other) for other in _REGULARISATIONS if other != now]
     best = _likeliest(variants, candidates, prior)
-    scoring = best[0].model.recipe.scoring
+    scoring = best[0].recommender.recipe.scoring
     recencies = [replace(scoring, recency=other) for other in _RECENCIES if other != scoring.recency]
     best = _likeliest([best, *(_with_scoring(best, other) for other in recencies)], candidates, prior)
     return [replace(trial, truth=whole.truth) for trial, whole in zip(best, trials, strict=True)]
@@ -157,7 +157,7 @@ def _likeliest(
 def _with_first_stage(trials: Sequence[Trial]) -> list[Trial]:
     """The trials under a first stage whose three weights are learnt from its own candidates."""
     found = fit_weights([_examples(trial, _candidates(trial)) for trial in trials], _FIRST_STAGE)
-    now = trials[0].model.recipe.scoring
+    now = trials[0].recommender.recipe.scoring
     learnt = replace(now, scale=found.affinity, popularity_weight=found.popularity, trend_weight=found.trend)
     return _with_scoring(trials, learnt)
 
@@ -182,34 +182,35 @@ def _used(prior: Weights) -> list[str]:
 
 
 def _candidates(trial: Trial) -> list[NDArray[np.int64]]:
-    asking = trial.model.asking(trial.truth.customers)
-    return [found.rows for found in trial.model.candidates(asking, CANDIDATES)]
+    batch = trial.recommender.batch(trial.truth.customers)
+    return [found.rows for found in trial.recommender.candidates(batch, CANDIDATES)]
 
 
 def _examples(trial: Trial, candidates: Sequence[NDArray[np.int64]]) -> Examples:
-    asking = trial.model.asking(trial.truth.customers)
-    values = features(trial.model.evidence, asking, candidates)
+    model = trial.recommender.model
+    values = model.features(trial.recommender.batch(trial.truth.customers), candidates)
     sizes = np.array([len(rows) for rows in candidates])
     shown = np.full((len(sizes), int(sizes.max())), -1, np.int64)
     inside = np.arange(shown.shape[1]) < sizes[:, None]
-    shown[inside] = trial.model.evidence.number_of_row[np.concatenate(candidates)]
+    shown[inside] = model.number_of_row[np.concatenate(candidates)]
     return examples_of(sizes, values, hits_of(shown, trial.truth)[inside])
 
 
 def _ndcg(trial: Trial, weights: Weights | None) -> float:
-    shown = trial.model.with_weights(weights).recommend(trial.truth.customers, _K)
-    return judge(shown, trial.truth, trial.model.evidence.demand.total).mean("ndcg")
+    shown = trial.recommender.with_weights(weights).recommend(trial.truth.customers, _K)
+    return judge(shown, trial.truth, trial.recommender.model.demand.total).mean("ndcg")
 
 
 def _with_votes(trials: Sequence[Trial], regularisation: float) -> list[Trial]:
-    return [
-        replace(t, model=t.model.with_votes(replace(t.model.recipe.votes, regularisation=regularisation)))
-        for t in trials
-    ]
+    changed = []
+    for trial in trials:
+        votes = replace(trial.recommender.recipe.votes, regularisation=regularisation)
+        changed.append(replace(trial, recommender=trial.recommender.with_votes(votes)))
+    return changed
 
 
 def _with_scoring(trials: Sequence[Trial], scoring: Scoring) -> list[Trial]:
-    return [replace(trial, model=trial.model.with_scoring(scoring)) for trial in trials]
+    return [replace(trial, recommender=trial.recommender.with_scoring(scoring)) for trial in trials]
 
 
 def _half(trial: Trial, which: int) -> Trial:

@@ -1,4 +1,4 @@
-"""What each contender would have recommended at a moment in the past: the gate compares the answers.
+"""What each model would have recommended at a moment in the past: the gate compares the answers.
 
 A model's answer is made as the service makes it: ranked with the demand of that moment, without what was bought or
 withdrawn, and filled up with what sold lately; recent popularity alone is what answers without a model.
@@ -11,29 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.catalogue.product import Product
-from model.embeddings.queries import Encoder, Owned, owned, query_vectors, rows_by_number
-from model.index.item_index import ItemIndex
 from model.offline.held_out import HeldOut
 from model.purchases.histories import Bought, Histories, distinct, of_customers
-from model.ranking.parameters import Ranking
-from model.ranking.reranking import Asking, Evidence, near_for, rank_blended
+from model.ranking.model import RankingModel
 from model.ranking.retrieval import Ranked
 from model.signals.bestsellers import Popular
 from model.signals.demand import Demand
-from model.signals.product_votes import ProductVotes
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A model, with its rows tied to product numbers; a row of number 0 is a product that was never sold here."""
-
-    version: str
-    vectors: NDArray[np.float32]  # IN (n_items, dimension)
-    index: ItemIndex  # its OUT vectors; its biases, which may be of another moment, are neither used nor changed
-    number_of_row: NDArray[np.int64]  # (n_items,)
-    ranking: Ranking
-    votes: ProductVotes
-    centre: NDArray[np.float32]  # (dimension,) the mean query vector of all customers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +47,10 @@ def moment_of(held: HeldOut, products: Sequence[Product], trend_days: int) -> Mo
     return Moment(held.known, tested.customers.astype(np.int64), distinct(tested), demand, withdrawn)
 
 
-def next_products(model: Contender, moment: Moment, k: int) -> NDArray[np.int64]:
+def next_products(model: RankingModel, moment: Moment, k: int) -> NDArray[np.int64]:
     """int64 (n_customers, k): the product numbers that each tested customer would have been shown, -1 = no more."""
-    return popular_products(moment, k, [model.number_of_row[found.rows] for found in _ranked(model, moment, k)])
+    numbers = model.number_of_row.astype(np.int64, copy=False)
+    return popular_products(moment, k, [numbers[found.rows] for found in _ranked(model, moment, k)])
 
 
 def popular_products(moment: Moment, k: int, besides: Sequence[NDArray[np.int64]] | None = None) -> NDArray[np.int64]:
@@ -82,21 +66,9 @@ def popular_products(moment: Moment, k: int, besides: Sequence[NDArray[np.int64]
     return shown
 
 
-def _ranked(model: Contender, moment: Moment, k: int) -> list[Ranked]:
+def _ranked(model: RankingModel, moment: Moment, k: int) -> list[Ranked]:
     """The model's own best for each customer, none for one of whom it knows nothing."""
-    ranking, scoring = model.ranking, model.ranking.scoring
-    bias = moment.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
-    bias[moment.withdrawn[model.number_of_row]] = -np.inf
-    index = model.index.with_bias(bias)
-    encoder = Encoder(model.vectors, rows_by_number(model.number_of_row), scoring.recency)
-    history = owned(moment.bought, encoder.row_of_product, encoder.recency)
-    bought = [history.rows[mine] for mine in history.slices()]
-    near = near_for(ranking.weights, encoder, moment.known, model.centre, ranking.neighbours)
-    evidence = Evidence(index, moment.demand, model.number_of_row, near, model.votes)
-    asking = Asking(moment.customers, query_vectors(model.vectors, history, 1.0), history)
-    wanted = _wanted(history, k)
-    return rank_blended(evidence, ranking.weights, asking, scale=scoring.scale, k=wanted, excluded=bought)
-
-
-def _wanted(history: Owned, k: int) -> list[int]:
-    return [k if mine.start < mine.stop else 0 for mine in history.slices()]
+    then = model.at(moment.demand, moment.known, moment.withdrawn)
+    batch = then.batch(moment.customers, moment.bought)
+    bought = batch.history.rows_of_each()
+    return then.rank(batch, [k if len(rows) else 0 for rows in bought], bought)

@@ -13,8 +13,9 @@ import numpy as np
 from model.catalogue.product import Product
 from model.offline.held_out import HeldOut
 from model.offline.measures import Interval, Judged, difference, judge
+from model.ranking.model import RankingModel
 from model.snapshots.metadata import Judgement
-from model.training.contenders import Contender, moment_of, next_products, popular_products
+from model.training.contenders import moment_of, next_products, popular_products
 
 LEAST_CUSTOMERS = 30  # below, chance decides: there is no verdict
 _MEASURE = "ndcg"
@@ -30,9 +31,18 @@ class GateRules:
 
 
 def judgement(
-    candidate: Contender, serving: Contender | None, held: HeldOut, products: Sequence[Product], rules: GateRules
+    candidate: RankingModel,
+    serving: RankingModel | None,
+    held: HeldOut,
+    products: Sequence[Product],
+    rules: GateRules,
+    *,
+    serving_version: str | None = None,
 ) -> Judgement:
-    """Judge a candidate that learnt from `held.kept`. `products` is indexed by product number."""
+    """Judge a candidate that learnt from `held.kept`, beside the model that serves.
+
+    Both are bound to the numbers of `products`, which is indexed by them; neither is changed.
+    """
     moment = moment_of(held, products, candidate.ranking.scoring.trend_days)
     sold = moment.demand.total
     mine = judge(next_products(candidate, moment, rules.k), held.truth, sold)
@@ -44,7 +54,7 @@ def judgement(
         why=decided.why,
         outcome=decided.outcome,
         answers=decided.answers,
-        serving=None if serving is None else serving.version,
+        serving=serving_version,
         k=rules.k,
         margin=rules.margin,
         customers=len(held.truth.customers),

@@ -4,7 +4,7 @@ In: everything in the store, the model to go on from and the one that answers. O
 judgement, so that it is under the manifest's checksum like all the rest. What is judged is, byte for byte, what serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,15 +12,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from model.catalogue.product import Product
 from model.embeddings.parameters import TooLittleData
 from model.offline.held_out import HeldOut, hold_out
 from model.progress import Progress
+from model.ranking.model import RankingModel
 from model.ranking.parameters import Ranking
 from model.snapshots.metadata import About, Judgement
 from model.snapshots.reader import Snapshot
 from model.snapshots.writer import Draft
 from model.store.reader import Contents
-from model.training.contenders import Contender
 from model.training.gate import LEAST_CUSTOMERS, GateRules, judgement, unjudged
 from model.training.learning import Ancestor, Recipe, learn
 
@@ -114,31 +115,15 @@ def _greatest(learnt: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
 
 
 def _judged(draft: Draft, serving: Serving | None, held: HeldOut, contents: Contents, rules: GateRules) -> Judgement:
-    candidate = Contender(
-        version="candidate",
-        vectors=draft.item2vec.vectors,
-        index=draft.index,
-        number_of_row=draft.products.numbers.astype(np.int64),
-        ranking=draft.metadata.ranking,
-        votes=draft.votes,
-        centre=np.array(draft.metadata.centre, np.float32),
-    )
-    return judgement(candidate, _contender(serving, contents), held, contents.products, rules)
-
-
-def _contender(serving: Serving | None, contents: Contents) -> Contender | None:
     if serving is None:
-        return None
-    snapshot = serving.snapshot
-    metadata = snapshot.metadata
-    number_of = {(product.brand, product.product_id): number for number, product in enumerate(contents.products)}
-    numbers = [number_of.get(product, 0) for product in snapshot.products().names(slice(None))]
-    return Contender(
-        version=metadata.version,
-        vectors=np.asarray(snapshot.vectors),
-        index=snapshot.index,
-        number_of_row=np.array(numbers, np.int64),
-        ranking=metadata.ranking,
-        votes=snapshot.votes,
-        centre=np.array(metadata.centre, np.float32),
-    )
+        return judgement(draft.model, None, held, contents.products, rules)
+    opponent = _bound(serving.snapshot, contents.products)
+    version = serving.about.version
+    return judgement(draft.model, opponent, held, contents.products, rules, serving_version=version)
+
+
+def _bound(snapshot: Snapshot, products: Sequence[Product]) -> RankingModel:
+    """The snapshot's model with the product numbers of today; what was never sold here has number 0."""
+    number_of = {(product.brand, product.product_id): number for number, product in enumerate(products)}
+    numbers = [number_of.get(name, 0) for name in snapshot.products.names(slice(None))]
+    return snapshot.model.bind(np.array(numbers, np.int64))

@@ -19,7 +19,7 @@ from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import TrainingParameters
 from model.embeddings.vocabulary import in_vocabulary
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.progress import Progress
 from model.purchases.histories import Histories, distinct, not_yet_learnt
@@ -57,10 +57,10 @@ class Recipe:
         """Whether there is anything to calibrate."""
         return bool(self.parts) and self.calibrate_every_s > 0
 
-    def own(self) -> OwnRecipe:
+    def offline(self) -> OfflineRecipe:
         """The recipe as calibration takes it: the stated weights of the parts that are switched on."""
         weights = Weights().without([part for part in PARTS if part not in self.parts])
-        return OwnRecipe(parameters=self.parameters, scoring=self.scoring, weights=weights)
+        return OfflineRecipe(parameters=self.parameters, scoring=self.scoring, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +215,13 @@ def _chosen_ranking(
         return kept
     if at_once and found is None and can_calibrate(histories, recipe.cut):
         return kept
-    own = recipe.own()
-    made = calibrate(histories, keys, own, recipe.cut, progress=progress)
+    offline = recipe.offline()
+    made = calibrate(histories, keys, offline, recipe.cut, progress=progress)
     report = CalibrationReport(
         source=made.source, windows=made.windows, customers=made.customers, ndcg=made.ndcg, at_s=now_s
     )
     return Ranking(
-        scoring=made.scoring, weights=made.weights, neighbours=own.neighbours, votes=made.votes, calibration=report
+        scoring=made.scoring, weights=made.weights, neighbours=offline.neighbours, votes=made.votes, calibration=report
     )
 
 

@@ -5,23 +5,21 @@ needed to repeat the training.
 """
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import faiss
 import gensim
 import numpy as np
-from numpy.typing import NDArray
 
 from model.catalogue.product import Product
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import TrainingParameters
-from model.embeddings.queries import Encoder, owned, query_vectors, rows_by_number
-from model.index.item_index import ItemIndex, SimilarItems
-from model.purchases.histories import Histories, distinct, lines_of_customers, of_customers, spread_over
+from model.index.item_index import SimilarItems
+from model.purchases.histories import Histories, distinct, lines_of_customers
+from model.ranking.model import RankingModel, calibrating_sample, learnt_model
 from model.ranking.parameters import Ranking
-from model.ranking.reranking import Asking, Evidence, near_for, rank_blended
 from model.ranking.shown_scores import ScoreScale, score_scale
-from model.signals.demand import Demand
 from model.signals.product_votes import ProductVotes
 from model.snapshots.metadata import Metadata
 from model.snapshots.product_columns import columns_of
@@ -30,7 +28,6 @@ from model.snapshots.writer import Draft
 from model.store.reader import Contents
 from model.training.schedule import Parent
 
-_SAMPLE_CUSTOMERS = 512
 _SHOWN = 10  # products of the answers that the shown score is scaled by
 
 
@@ -51,18 +48,8 @@ class Learnt:
 
 def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: float) -> Draft:
     """The draft of a model that has learnt from `histories`, which are all of `contents` or one brand's part."""
-    model, parent, scoring = learnt.item2vec, learnt.parent, learnt.ranking.scoring
-    numbers = _numbers_of(model, contents.products)
-    demand = Demand(scoring.trend_days)
-    demand.add(histories.products, histories.times)
-    encoder = Encoder(model.vectors, rows_by_number(numbers), scoring.recency)
-    bias = demand.bias(numbers, scoring.popularity_weight, scoring.trend_weight)
-    sample = of_customers(histories, spread_over(len(histories.customers), _SAMPLE_CUSTOMERS))
-    index = ItemIndex.build(model.outputs, bias, encoder.queries(sample) * np.float32(scoring.scale))
-    similar = SimilarItems.build(model.vectors, model.outputs)
-    centre = encoder.centre(histories)
-    near = near_for(learnt.ranking.weights, encoder, histories, centre, learnt.ranking.neighbours)
-    evidence = Evidence(index, demand, numbers, near, learnt.votes)
+    model, parent = _ranking_model(learnt, contents.products, histories), learnt.parent
+    similar = SimilarItems.build(model.vectors, learnt.item2vec.outputs)
     metadata = Metadata(
         brand_id=learnt.brand_id,
         kind="full" if parent is None else "increment",
@@ -76,36 +63,42 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
         events=contents.watermark.events,
         customers=len(histories.customers),
         lines=len(histories.products),
-        vocabulary=len(model.keys),
-        vocabulary_at_full=len(model.keys) if parent is None else parent.vocabulary_at_full,
+        vocabulary=len(model.vectors),
+        vocabulary_at_full=len(model.vectors) if parent is None else parent.vocabulary_at_full,
         updates_since_full=0 if parent is None else parent.updates_since_full + 1,
         full_at_s=now_s if parent is None else parent.full_at_s,
         customers_erased=contents.customers_erased,
         parameters=learnt.parameters,
         ranking=learnt.ranking,
-        index=index.form,
+        index=model.index.form,
         similar=similar.form,
-        score_scale=_scale(evidence, encoder, sample, learnt.ranking),
+        score_scale=_scale(model, calibrating_sample(histories)),
         made_with=_made_with(),
-        centre=centre.tolist(),
-        self_test=self_tests(index, model.vectors),
+        centre=model.centre.tolist(),
+        self_test=self_tests(model.index, model.vectors),
     )
-    products = columns_of(contents.products, numbers, demand.total)
-    return Draft(model, index, similar, learnt.votes, products, metadata, lines_of_customers(contents.histories))
+    products = columns_of(contents.products, model.number_of_row, model.demand.total)
+    return Draft(learnt.item2vec, model, similar, products, metadata, lines_of_customers(contents.histories))
 
 
-def _numbers_of(model: Item2vec, products: list[Product]) -> NDArray[np.int64]:
-    number_of = {product.key: number for number, product in enumerate(products)}
-    return np.array([number_of[key] for key in model.keys], np.int64)
+def _ranking_model(learnt: Learnt, products: Sequence[Product], histories: Histories) -> RankingModel:
+    """Bound to the numbers of `products`, with its neighbours where they weigh anything."""
+    model = learnt_model(
+        vectors=learnt.item2vec.vectors,
+        outputs=learnt.item2vec.outputs,
+        row_of_number=learnt.item2vec.rows_of([product.key for product in products]),
+        ranking=learnt.ranking,
+        votes=learnt.votes,
+        histories=histories,
+    )
+    return model.with_neighbours(histories) if model.weighs_neighbours else model
 
 
-def _scale(evidence: Evidence, encoder: Encoder, sample: Histories, ranking: Ranking) -> ScoreScale:
+def _scale(model: RankingModel, sample: Histories) -> ScoreScale:
     """The scale of the shown score, from what these customers would be shown."""
-    history = owned(distinct(sample), encoder.row_of_product, encoder.recency)
-    bought = [history.rows[mine] for mine in history.slices()]
-    asking = Asking(sample.customers.astype(np.int64), query_vectors(encoder.vectors, history, 1.0), history)
-    wanted, scale = [_SHOWN] * len(bought), ranking.scoring.scale
-    return score_scale(rank_blended(evidence, ranking.weights, asking, scale=scale, k=wanted, excluded=bought))
+    batch = model.batch(sample.customers.astype(np.int64), distinct(sample))
+    bought = batch.history.rows_of_each()
+    return score_scale(model.rank(batch, [_SHOWN] * len(bought), bought))
 
 
 def _made_with() -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model.offline.measures import Interval, Judged, averaged, difference, judge
-from model.offline.recommender import OwnRecipe, learn_own
+from model.offline.recommender import OfflineRecipe, learn_offline
 from model.offline.splits import Cut, Split, sampled, split
 from model.progress import Progress, silent
 from model.purchases.histories import Histories
@@ -99,7 +99,7 @@ def verdict(search: Search, gain: Gain | None) -> Verdict:
     return Verdict(change=True, why="better on the validation windows and on the test window")
 
 
-def _judged(tested: Split, keys: Sequence[str], recipe: OwnRecipe, cut: Cut, progress: Progress) -> Judged:
-    model = learn_own(tested.train, keys, recipe, progress)
+def _judged(tested: Split, keys: Sequence[str], recipe: OfflineRecipe, cut: Cut, progress: Progress) -> Judged:
+    model = learn_offline(tested.train, keys, recipe, progress)
     shown = model.recommend(tested.truth.customers, K, repeat=cut.repeat)
     return judge(shown, tested.truth, np.bincount(tested.train.products, minlength=len(keys)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
 from model.offline.measures import Interval, interval
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut, split
 from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct
@@ -41,7 +41,7 @@ class TuningPlan:
 
     cut: Cut = field(default_factory=Cut)
     validation: int = 2  # windows before the test window
-    recipe: OwnRecipe = field(default_factory=OwnRecipe)  # in force
+    recipe: OfflineRecipe = field(default_factory=OfflineRecipe)  # in force
     most_attempts: int | None = None  # None: until it is over
 
 
@@ -49,7 +49,7 @@ class TuningPlan:
 class Attempt:
     """One setting, judged in all validation windows, or in some if it was given up."""
 
-    recipe: OwnRecipe  # with the weights learnt on the windows, if it was judged in all of them
+    recipe: OfflineRecipe  # with the weights learnt on the windows, if it was judged in all of them
     ndcg: NDArray[np.float64]  # at 10, of each tested customer, windows end to end, the newest first
     windows: int
     seconds: float

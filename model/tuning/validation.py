@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.embeddings import item2vec
 from model.offline.measures import judge
-from model.offline.recommender import OwnModel, OwnRecipe, put_together
+from model.offline.recommender import OfflineRecipe, OfflineRecommender, put_together
 from model.offline.splits import Cut, Split, sampled
 from model.progress import Progress, silent
 from model.purchases.histories import Histories
@@ -41,21 +41,21 @@ class Window:
     def __init__(self, cut: Split) -> None:
         self.train = cut.train
         self.truth = sampled(cut.truth, _MOST_CUSTOMERS, seed=0)
-        self._votes: dict[int, ProductVotes | None] = {}
+        self._votes: dict[int, ProductVotes] = {}
 
-    def learnt(self, keys: Sequence[str], recipe: OwnRecipe, progress: Progress = silent) -> Trial:
+    def learnt(self, keys: Sequence[str], recipe: OfflineRecipe, progress: Progress = silent) -> Trial:
         """A model of this recipe. What `progress` raises ends the training. Raises `TooLittleData`."""
         vectors = item2vec.train(self.train, keys, recipe.parameters, progress)
         return Trial(self._with_votes(put_together(self.train, keys, vectors, recipe)), self.truth)
 
-    def _with_votes(self, model: OwnModel) -> OwnModel:
-        recipe = model.recipe
+    def _with_votes(self, made: OfflineRecommender) -> OfflineRecommender:
+        recipe = made.recipe
         if not recipe.needs_votes:
-            return model
+            return made
         least = recipe.parameters.min_count
         if least not in self._votes:
-            self._votes[least] = model.with_votes(recipe.votes).evidence.votes
-        return replace(model, evidence=replace(model.evidence, votes=self._votes[least]))
+            self._votes[least] = made.with_votes(recipe.votes).model.votes
+        return made.with_table(self._votes[least])
 
 
 def windows_of(histories: Histories, cut: Cut, count: int) -> list[Window]:
@@ -76,15 +76,15 @@ def cross_judged(trial: Trial, *, repeat: bool = False) -> NDArray[np.float64]:
     for asked in (odd, ~odd):
         model = _taught(trial, ~asked)
         shown[asked] = model.recommend(customers[asked], K, repeat=repeat)
-    return judge(shown, trial.truth, trial.model.evidence.demand.total).ndcg
+    return judge(shown, trial.truth, trial.recommender.model.demand.total).ndcg
 
 
-def weighed(trials: Sequence[Trial], recipe: OwnRecipe) -> OwnRecipe:
+def weighed(trials: Sequence[Trial], recipe: OfflineRecipe) -> OfflineRecipe:
     """The recipe with the weights that these windows teach together; without weights it stays as it is."""
     return recipe if recipe.weights is None else reweighted(trials, recipe, without=())
 
 
-def _taught(trial: Trial, by: NDArray[np.bool_]) -> OwnModel:
+def _taught(trial: Trial, by: NDArray[np.bool_]) -> OfflineRecommender:
     """The model under the weights that some of the window's customers teach."""
     teaching = replace(trial, truth=trial.truth.where(by))
-    return trial.model.with_weights(weighed([teaching], trial.model.recipe).weights)
+    return trial.recommender.with_weights(weighed([teaching], trial.recommender.recipe).weights)

@@ -32,9 +32,8 @@ class _Case:
 
     profile: str
     brand: str
-    bought: frozenset[
-        int
-    ]  # product numbers that are new to the customer; those that the store does not know are not in
+    # Product numbers that are new to the customer; those that the store does not know are not in.
+    bought: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ class LiveJudge:
         models = self.models.asked(purchase.brand or None)
         if not models or not self.is_news(partition, offset):
             return False
-        return all(offset >= model.snapshot.metadata.offsets.get(str(partition), 0) for model in models)
+        return all(offset >= model.metadata.offsets.get(str(partition), 0) for model in models)
 
     def _judge(self, purchases: Sequence[Purchase]) -> None:
         cases = self._cases(purchases)

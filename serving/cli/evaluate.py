@@ -178,7 +178,7 @@ class _Evaluation:
     def _plan(self) -> Any:
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - see above
         from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - see above
-        from model.offline.recommender import OwnRecipe  # noqa: PLC0415 - see above
+        from model.offline.recommender import OfflineRecipe  # noqa: PLC0415 - see above
         from model.offline.splits import Cut  # noqa: PLC0415 - see above
 
         given = self._options
@@ -195,7 +195,7 @@ class _Evaluation:
             parts=parts,
             peers=given["peers"],
             most_customers=given["customers"],
-            recipe=OwnRecipe(parameters=recipe.parameters, scoring=recipe.scoring),
+            recipe=OfflineRecipe(parameters=recipe.parameters, scoring=recipe.scoring),
         )
 
 

@@ -1,16 +1,21 @@
 """Options that say how files of purchases are read: one door for every command that reads them.
 
-`file_options` adds the argument FILE... and the options; `columns_of` and `reading_of` make of what was given what
-`consumers.file_import.purchase_files.open_purchases` takes.
+`file_options` adds the argument FILE... and the options, those of `cell_options` too; `columns_of`, `reading_of`,
+`times_of` and `what_cells_mean` make of what was given what `consumers.file_import.purchase_files.open_purchases`
+takes.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from config.settings import Settings
+from consumers.decoding.event_times import start_of_year_s
 from consumers.file_import.known_exports import EXPORTS
+from serving.cli.cell_options import cell_options
 from serving.cli.options import Function
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ COLUMNS: dict[str, tuple[str | None, str]] = {
     "product": ("product_id", "what was bought"),
     "time": (
         "ts",
-        "when: a timestamp, ISO 8601 text, or seconds or milliseconds since 1970; UTC where it names no zone",
+        "when: a timestamp, ISO 8601, seconds or milliseconds since 1970 (else --time-format); UTC if no zone is named",
     ),
     "order": ("order_id", "the order's id; a file without one has an order for each customer and time"),
     "quantity": ("quantity", "how many; may be absent"),
@@ -43,7 +48,6 @@ _OPTIONS = (
         help="Whose export it is: names the columns as that does.  [default: guessed, and said]",
     ),
     click.option("--brand-id", default="", metavar="TEXT", help="Brand of rows that name none."),
-    click.option("--time-format", metavar="FORMAT", help="How times are written, such as '%m/%d/%Y %H:%M'."),
     click.option("--delimiter", metavar="TEXT", help="What separates columns of a CSV.  [default: found out]"),
     click.option(
         "--encoding",
@@ -76,6 +80,7 @@ _OPTIONS = (
 
 def file_options(function: Function) -> Function:
     """Add FILE... and the options; the function gets `files`, a tuple of paths, and the options by their names."""
+    function = cell_options(function)
     for option in reversed(_OPTIONS):
         function = option(function)
     return click.argument(
@@ -88,10 +93,11 @@ def file_options(function: Function) -> Function:
 
 
 def columns_of(options: Mapping[str, Any]) -> "Columns":
-    """Which column holds what."""
+    """Which column holds what; no price where none is wanted."""
     from consumers.file_import.purchase_files import Columns  # noqa: PLC0415 - DuckDB takes a while to load, --help should not
 
-    return Columns(**{name: options[f"{name}_column"] for name in COLUMNS})
+    names = {name: options[f"{name}_column"] for name in (*COLUMNS, "clock")}
+    return Columns(**names | ({"price": None} if options["no_price"] else {}))
 
 
 def reading_of(options: Mapping[str, Any]) -> "Reading":
@@ -110,6 +116,14 @@ def reading_of(options: Mapping[str, Any]) -> "Reading":
         fill_down=options["fill_down"],
         like=options["like"],
     )
+
+
+def times_of(settings: Settings) -> dict[str, Any]:
+    """The arguments `earliest_ms` and `latest_ms` of `open_purchases`: the times that the service takes."""
+    return {
+        "earliest_ms": start_of_year_s(settings.earliest_purchase_year) * 1000,
+        "latest_ms": round((time.time() + settings.max_future_s) * 1000),
+    }
 
 
 def names_of(files: tuple[Path, ...]) -> str:

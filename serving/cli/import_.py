@@ -5,10 +5,8 @@ or as JSON.
 """
 
 import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from itertools import islice
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,20 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from consumers.file_import.product_files import CatalogRecord, ProductColumns, ProductFile, open_products
-from consumers.file_import.purchase_files import Contents, Event, PurchaseFile, open_purchases
-from consumers.file_import.rejected_rows import LeftOut
-from consumers.file_import.sender import ImportSummary, import_products, import_purchases
-from consumers.kafka.clients import KafkaClients
+from consumers.file_import.listed_products import listed_products, ordered_lately
+from consumers.file_import.product_files import ProductColumns, ProductFile, open_products
+from consumers.file_import.purchase_files import PurchaseFile, open_purchases
+from consumers.file_import.remarks import ProductIds, hardly_shared
+from consumers.file_import.sender import import_products, import_purchases
+from consumers.kafka.clients import BrokerUnavailable, KafkaClients
 from consumers.kafka.topics import TopicNames, Topics
-from serving.cli.file_options import COLUMNS, columns_of, file_options, names_of, reading_of
+from serving.cli.file_options import columns_of, file_options, names_of, reading_of, times_of
+from serving.cli.import_report import ImportReport
 from serving.cli.options import command, settings_options
-from serving.reports.progress import ProgressDisplay, say
+from serving.reports.progress import ProgressDisplay
 from serving.runtime.logs import set_up_logging
 
-_SHOWN = 3  # events of a dry run
+Displays = Callable[[], ProgressDisplay]
 
 
 def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> ProductColumns:
@@ -58,13 +58,19 @@ def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, .
     multiple=True,
     callback=_products_columns,
     metavar="WHAT=NAME",
-    help="Column of the products file: product, title, category, price or brand.  [default: product=product_id, …]",
+    help="Column of the products file: product, title, category, price, brand or withdrawn (true, false, 1, 0, yes, "
+    "no).  [default: product=product_id, …]",
 )
-@click.option("--dry-run", is_flag=True, help="Read and judge the files, show the first events, send nothing.")
+@click.option(
+    "--send-all", is_flag=True, help="Send all orders, also what is there already; the topic of purchases is not read."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Read and judge the files, show the first events; ask Kafka nothing, send nothing."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end; progress goes to standard error."
 )
-@settings_options("purchases_topic", "catalog_topic", "create_topics", "max_future_s")
+@settings_options("purchases_topic", "catalog_topic", "create_topics", "max_future_s", "earliest_purchase_year")
 def import_(
     files: tuple[Path, ...],
     *,
@@ -72,148 +78,129 @@ def import_(
     products_columns: ProductColumns,
     settings: Settings,
     as_json: bool,
-    dry_run: bool,
     **options: Any,
 ) -> None:
     """Send the purchases in FILE to Kafka: one event an order, in time order.
 
     CSV, JSON lines, Parquet and spreadsheets are read, also packed (.gz .bz2 .xz .zst .zip), by their contents.
-    Importing the same file again repeats the same event ids. Rows that cannot be used are counted and shown.
+    Importing a file again sends what is new: orders that are not on the topic, products that were added to an order;
+    what was sent first stays. Rows that cannot be used are counted and shown.
     """
     if not files and products is None:
         raise click.UsageError("name a FILE of purchases, or --products FILE, or both")
     set_up_logging(settings.log_format, settings.log_level)
     console = Console(stderr=as_json, highlight=False)
-    run = _Import(settings, console, options, dry_run=dry_run)
+    report = ImportReport(console)
+    run = _Import(settings, report, lambda: ProgressDisplay(console), options)
     if products:
         run.products(products, products_columns)
+        if not files:
+            run.compare_with_orders()
     if files:
         run.purchases(files)
     if as_json:
-        click.echo(json.dumps(run.report, indent=2, default=str))
+        click.echo(json.dumps(report.found, indent=2, default=str))
 
 
 class _Import:
-    """One call of the command; what it did stands in `report`."""
+    """One call of the command."""
 
-    def __init__(self, settings: Settings, console: Console, options: dict[str, Any], *, dry_run: bool) -> None:
-        self.report: dict[str, Any] = {}
+    def __init__(self, settings: Settings, report: ImportReport, display: Displays, options: dict[str, Any]) -> None:
         self._settings = settings
-        self._console = console
+        self._report = report
+        self._display = display
         self._options = options
-        self._dry_run = dry_run
-        self._reading = reading_of(options)
+        self._listed: ProductIds | None = None  # by the products file of this call
+        self._listed_in = ""
+        self._understood = {
+            "brand_id": options["brand_id"],
+            "decimal": options["decimal"],
+            "reading": reading_of(options),
+        }
 
     def products(self, path: Path, columns: ProductColumns) -> None:
         """Send a products file to the catalogue."""
-        brand_id = self._options["brand_id"]
+        if self._options["no_price"]:
+            columns = replace(columns, price=None)
         with (
-            ProgressDisplay(self._console) as display,
-            open_products(path, columns, brand_id=brand_id, reading=self._reading, progress=display.show) as file,
+            self._display() as display,
+            open_products(path, columns, **self._understood, progress=display.show) as file,
         ):
             display.close()
-            self._say(f"{path}: {file.products:,} products")
-            self._show_notes(file.notes)
-            self._show_left_out(file.left_out)
-            self.report["products"] = {"file": str(path), "products": file.products, **_left_out(file.left_out)}
-            self._refuse_empty(path, file.products)
+            self._report.products(str(path), file)
+            self._listed, self._listed_in = file.product_ids, str(path)
             self._send("products", file, display)
 
     def purchases(self, files: tuple[Path, ...]) -> None:
         """Send files of purchases, as if they were one."""
-        path = names_of(files)
-        latest_ms = round((time.time() + self._settings.max_future_s) * 1000)
         with (
-            ProgressDisplay(self._console) as display,
+            self._display() as display,
             open_purchases(
                 files,
                 columns_of(self._options),
-                latest_ms=latest_ms,
-                brand_id=self._options["brand_id"],
-                reading=self._reading,
+                **times_of(self._settings),
+                **self._understood,
+                where=self._options["where"],
                 progress=display.show,
             ) as file,
         ):
             display.close()
-            self._show_notes(file.notes)
-            self._show_contents(path, file.contents)
-            self.report["purchases"] = {"file": path, "notes": file.notes, **_contents(file.contents)}
-            self._refuse_empty(path, file.contents.orders)
+            self._report.purchases(names_of(files), file.contents)
+            self._compare_products(file, display)
             self._send("purchases", file, display)
 
+    def compare_with_orders(self) -> None:
+        """Say when a products file that comes alone hardly lists what was ordered lately."""
+        with self._display() as display:
+            ordered = self._on_topic(ordered_lately, self._settings.purchases_topic, display)
+        if said := ordered and self._listed and hardly_shared(ordered, self._listed, self._listed_in):
+            self._report.remark("products", said)
+
+    def _compare_products(self, file: PurchaseFile, display: ProgressDisplay) -> None:
+        """Say when the products that were ordered are hardly those of the products file, or else of the catalogue."""
+        listed, where = self._listed, self._listed_in
+        if listed is None:
+            topic = self._settings.catalog_topic
+            listed, where = self._on_topic(listed_products, topic, display), f"the catalogue (topic {topic})"
+        if said := listed and hardly_shared(file.product_ids, listed, where):
+            self._report.remark("purchases", said)
+
+    def _on_topic(self, read: Callable[..., ProductIds], topic: str, display: ProgressDisplay) -> ProductIds | None:
+        """The products on a topic; None where it is not there or can not be read: it is a courtesy."""
+        if self._options["dry_run"]:
+            return None
+        clients = self._clients()
+        try:
+            there = topic in Topics(clients, _names(self._settings)).partition_counts()
+            return read(clients, topic, display.show) if there else None
+        except BrokerUnavailable as error:
+            self._report.say(f"whether products and orders share ids could not be seen: {error}", "yellow")
+            return None
+        finally:
+            display.close()
+
     def _send(self, what: str, file: PurchaseFile | ProductFile, display: ProgressDisplay) -> None:
-        if self._dry_run:
-            self._show_first(file)
+        if self._options["dry_run"]:
+            self._report.first_records(file)
             return
-        settings = self._settings
-        clients = KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
+        settings, clients = self._settings, self._clients()
         topic = settings.purchases_topic if what == "purchases" else settings.catalog_topic
         _make_sure_of(topic, clients, settings)
         if isinstance(file, PurchaseFile):
-            summary = import_purchases(clients, topic, file, display.show)
+            summary = import_purchases(clients, topic, file, display.show, send_all=self._options["send_all"])
         else:
             summary = import_products(clients, topic, file, display.show)
         display.close()
-        self.report[what]["sent"] = _sent(summary)
-        self._say(
-            f"sent {summary.records:,} records to {summary.topic} in {summary.seconds:.1f} s: "
-            f"{summary.lines_per_s:,} {'lines' if what == 'purchases' else 'products'}/s"
-        )
+        self._report.sent(what, summary)
 
-    def _show_contents(self, path: str, contents: Contents) -> None:
-        self._say(f"{path}: {contents.orders:,} orders, {contents.lines:,} lines, {contents.customers:,} customers")
-        if contents.first and contents.last:
-            self._say(f"bought from {contents.first:%Y-%m-%d %H:%M} to {contents.last:%Y-%m-%d %H:%M} UTC")
-        for name in contents.without:
-            meaning = ": one order for each customer and time" if name == "order" else ""
-            self._say(f"no column {COLUMNS[name][0]}{meaning} (--{name}-column names one)")
-        self._show_left_out(contents.left_out)
-
-    def _show_notes(self, notes: Sequence[str]) -> None:
-        for note in notes:
-            self._say(note)
-
-    def _show_left_out(self, left_out: LeftOut) -> None:
-        lines = left_out.lines
-        self._say(
-            f"{lines.total:,} lines of the file: {lines.read:,} read, {lines.left_out:,} left out, "
-            f"{lines.other:,} header or blank"
-        )
-        if left_out.total:
-            self._say(f"{left_out.total:,} rows cannot be used and are left out:", "yellow")
-        for reason, count in left_out.rows.items():
-            self._say(f"  {count:,} x {reason}")
-            for example in (each for each in left_out.examples if each.reason == reason):
-                content = ", ".join(f"{column}={text or ''}" for column, text in example.content.items())
-                where = f"{example.file}, " if example.file else ""
-                self._say(f"    {where}row {example.row}: {content}", "dim")
-
-    def _show_first(self, file: PurchaseFile | ProductFile) -> None:
-        self._say("nothing is sent (--dry-run); the first records:")
-        batches: Iterator[Sequence[Event | CatalogRecord]] = file.batches(_SHOWN)
-        for batch in islice(batches, 1):
-            for record in batch[:_SHOWN]:
-                self._say(f"  {record.value.decode()}")
-
-    def _refuse_empty(self, path: Path | str, records: int) -> None:
-        if not records:
-            raise click.ClickException(f"{path} holds nothing that can be sent")
-
-    def _say(self, line: str, style: str = "") -> None:
-        say(self._console, line, style)
+    def _clients(self) -> KafkaClients:
+        settings = self._settings
+        return KafkaClients(settings.bootstrap_servers, settings.kafka_properties, settings.compression)
 
 
 def _make_sure_of(topic: str, clients: KafkaClients, settings: Settings) -> None:
     """Create the topics if this one is missing and we may, as the service would."""
-    names = TopicNames(
-        purchases=settings.purchases_topic,
-        catalog=settings.catalog_topic,
-        requests=settings.requests_topic,
-        replies=settings.replies_topic,
-        models=settings.models_topic,
-        dead_letters=settings.dead_letters_topic,
-    )
-    topics = Topics(clients, names)
+    topics = Topics(clients, _names(settings))
     if topic not in topics.partition_counts():
         topics.ensure(
             create=settings.create_topics,
@@ -222,29 +209,12 @@ def _make_sure_of(topic: str, clients: KafkaClients, settings: Settings) -> None
         )
 
 
-def _contents(contents: Contents) -> dict[str, Any]:
-    return {
-        "orders": contents.orders,
-        "lines": contents.lines,
-        "customers": contents.customers,
-        "first": contents.first and contents.first.isoformat(),
-        "last": contents.last and contents.last.isoformat(),
-        **_left_out(contents.left_out),
-    }
-
-
-def _left_out(left_out: LeftOut) -> dict[str, Any]:
-    return {
-        "file_lines": asdict(left_out.lines),
-        "left_out": left_out.rows,
-        "examples": [row._asdict() for row in left_out.examples],
-    }
-
-
-def _sent(summary: ImportSummary) -> dict[str, Any]:
-    return {
-        "topic": summary.topic,
-        "records": summary.records,
-        "seconds": round(summary.seconds, 3),
-        "lines_per_s": summary.lines_per_s,
-    }
+def _names(settings: Settings) -> TopicNames:
+    return TopicNames(
+        purchases=settings.purchases_topic,
+        catalog=settings.catalog_topic,
+        requests=settings.requests_topic,
+        replies=settings.replies_topic,
+        models=settings.models_topic,
+        dead_letters=settings.dead_letters_topic,
+    )

@@ -4,7 +4,6 @@ In: what `alsobought import` takes, read by the same options; or the settings. O
 product number.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.settings import Settings
-from serving.cli.file_options import columns_of, names_of, reading_of
+from serving.cli.cell_options import what_cells_mean
+from serving.cli.file_options import columns_of, names_of, reading_of, times_of
 
 if TYPE_CHECKING:
     from model.purchases.histories import Histories
@@ -47,13 +47,14 @@ def _from_files(
     with open_purchases(
         files,
         columns_of(options),
-        latest_ms=round((time.time() + settings.max_future_s) * 1000),
+        **times_of(settings),
         brand_id=options["brand_id"],
         reading=reading_of(options),
+        **what_cells_mean(options),
         progress=progress,
     ) as purchases:
-        for note in purchases.notes:
-            click.echo(note, err=True)
+        for remark in purchases.contents.remarks:
+            click.echo(remark, err=True)
         left_out = purchases.contents.left_out
         if left_out.total:
             why = ", ".join(f"{count:,} x {reason}" for reason, count in left_out.rows.items())

@@ -141,11 +141,11 @@ class _Tuning:
         from model.tuning.search import TuningPlan  # noqa: PLC0415 - see above
 
         given, recipe = self._options, recipe_of(self._settings)
-        own = recipe.own()
+        offline = recipe.offline()
         return TuningPlan(
             cut=Cut(None if given["last_order"] else given["days"]),
             validation=given["validation"],
-            recipe=own if recipe.calibrates else replace(own, weights=None),
+            recipe=offline if recipe.calibrates else replace(offline, weights=None),
         )
 
     def _tell_pace(
@@ -172,9 +172,8 @@ class _Tuning:
             return (time.monotonic() - started) / limit_s
 
         def shown() -> float:
-            return (
-                passed() if attempts else min(passed(), _NOT_DONE)
-            )  # those in force are judged, however long it takes
+            # Those in force are judged, however long it takes.
+            return passed() if attempts else min(passed(), _NOT_DONE)
 
         with ProgressDisplay(self._console) as display, stop_signal() as stopped:
             found = search(

@@ -26,11 +26,11 @@ from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.metadata import SnapshotRefused, version_number
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
-from serving.live_models.live_model import LiveModel, OpenedModel, open_model, tie_in_steps
+from serving.live_models.live_model import LiveModel, OpenedModel, bind_in_steps, open_model
 from serving.live_models.memory import give_back_memory
 
 log = structlog.get_logger(__name__)
-_TYING_S = 0.002  # of a turn, for a model on its way in
+_BINDING_S = 0.002  # of a turn, for a model on its way in
 _OPEN_AGAIN_S = 10.0
 _NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
@@ -44,8 +44,8 @@ class _Opening:
 
 
 @dataclass(slots=True)
-class _Tying:
-    """A model that was opened and is being tied to the store."""
+class _Binding:
+    """A model that was opened and is being bound to the store."""
 
     opening: _Opening
     folder: Path
@@ -72,7 +72,7 @@ class LiveModels:
     _wanted: dict[str, Announcement] = field(default_factory=dict)
     _opening: list[_Opening] = field(default_factory=list)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
-    _tying: "_Tying | None" = None
+    _binding: "_Binding | None" = None
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
 
     def for_brand(self, brand_id: str | None, known: NDArray[np.int64] | None = None) -> LiveModel | None:
@@ -155,17 +155,17 @@ class LiveModels:
     def turn(self) -> None:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
         self._open_again()
-        end_s = time.perf_counter() + _TYING_S
-        while self._begin_tying() and self._tie_further() and time.perf_counter() < end_s:
+        end_s = time.perf_counter() + _BINDING_S
+        while self._begin_binding() and self._bind_further() and time.perf_counter() < end_s:
             pass
         for model in self.live.values():
-            model.follow(self.demand)
+            model.follow()
             model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
-        if self._tying is not None:
-            self._tying.changed_meanwhile += numbers
+        if self._binding is not None:
+            self._binding.changed_meanwhile += numbers
         for model in self.live.values():
             self._withdraw_products(model, numbers)
 
@@ -173,7 +173,7 @@ class LiveModels:
         known = self.store.products()
         for withdrawn in (False, True):
             chosen = np.array([number for number in numbers if known[number].withdrawn is withdrawn], np.int64)
-            model.withdraw(self.demand, chosen, withdrawn=withdrawn)
+            model.withdraw(chosen, withdrawn=withdrawn)
 
     # -- in a thread of its own
 
@@ -193,42 +193,43 @@ class LiveModels:
 
     # -- in the loop's thread
 
-    def _begin_tying(self) -> bool:
-        """See that a model is being tied; False when none is on its way in."""
-        while self._tying is None:
+    def _begin_binding(self) -> bool:
+        """See that a model is being bound; False when none is on its way in."""
+        while self._binding is None:
             try:
                 opening, found = self._opened.get_nowait()
             except Empty:
                 return False
             if isinstance(found, OpenedModel):
-                self._tying = _Tying(opening, found.snapshot.folder, tie_in_steps(found, self.store, self.demand))
+                self._binding = _Binding(opening, found.snapshot.folder, bind_in_steps(found, self.store, self.demand))
             else:
                 self._refuse(opening, found)
                 self._opening.remove(opening)
         return True
 
-    def _tie_further(self) -> bool:
+    def _bind_further(self) -> bool:
         """One step; a large model takes many turns, between which requests are answered."""
-        tying = self._tying
-        assert tying is not None, "begun before"
+        binding = self._binding
+        assert binding is not None, "begun before"
         refused = None
         try:
-            if self._wanted.get(tying.opening.brand) == tying.opening.announcement:  # else another was announced since
-                next(tying.steps)
+            # Else another was announced since.
+            if self._wanted.get(binding.opening.brand) == binding.opening.announcement:
+                next(binding.steps)
                 return True
-        except StopIteration as tied:
-            self._withdraw_products(tied.value, tying.changed_meanwhile)
-            self._take(tying.opening.brand, tied.value, time.perf_counter() - tying.began_s)
+        except StopIteration as bound:
+            self._withdraw_products(bound.value, binding.changed_meanwhile)
+            self._take(binding.opening.brand, bound.value, time.perf_counter() - binding.began_s)
         except SnapshotRefused as error:
             refused = error
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - a model must never take the worker down
-            refused = SnapshotRefused("unreadable", f"{tying.folder}: {error!r}")
+            refused = SnapshotRefused("unreadable", f"{binding.folder}: {error!r}")
         if refused is not None:
-            self._refuse(tying.opening, refused)
-        self._opening.remove(tying.opening)
-        self._tying = None
+            self._refuse(binding.opening, refused)
+        self._opening.remove(binding.opening)
+        self._binding = None
         return True
 
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
@@ -243,7 +244,7 @@ class LiveModels:
         log.info(
             "model_swapped",
             version=model.version,
-            kind=model.snapshot.metadata.kind,
+            kind=model.metadata.kind,
             brand=brand or None,
             products=len(model.numbers),
             swap_ms=round(1000 * seconds, 1),
@@ -285,7 +286,7 @@ class LiveModels:
                 gauge.forget(label)
         for label, model in labelled.items():
             metrics.brand_model_version(label).set(version_number(model.version))
-            metrics.brand_model_made(label).set(model.snapshot.metadata.created_at_s)
+            metrics.brand_model_made(label).set(model.metadata.created_at_s)
             metrics.brand_model_products(label).set(len(model.numbers))
         self._measured = set(labelled)
 
@@ -296,12 +297,12 @@ class LiveModels:
         if model is None:
             self.metrics.serve_model("none", number=0, made_at_s=math.nan, products=0)
             return
-        made_at_s = model.snapshot.metadata.created_at_s
+        made_at_s = model.metadata.created_at_s
         number, products = version_number(model.version), len(model.numbers)
         self.metrics.serve_model(model.version, number=number, made_at_s=made_at_s, products=products)
-        self.metrics.index_recall("customers").set(model.snapshot.index.form.recall)
+        self.metrics.index_recall("customers").set(model.model.index.form.recall)
         self.metrics.index_recall("products").set(model.similar.form.recall)
-        self.metrics.recommended.of_catalogue(model.number_of_row.astype(np.uint32))
+        self.metrics.recommended.of_catalogue(model.model.number_of_row.astype(np.uint32))
 
 
 def _let_go(before: list[LiveModel]) -> None:

@@ -17,10 +17,9 @@ from config.settings import Settings
 from consumers.file_import.purchase_files import Columns, open_purchases
 from consumers.training.recipes import recipe_of
 from model.catalogue.product import Product
-from model.embeddings.queries import owned, query_vectors
 from model.offline.splits import Cut, Split, split
 from model.progress import silent
-from model.purchases.histories import Histories, distinct
+from model.purchases.histories import Histories, distinct, part_of
 from model.ranking.retrieval import rank
 from model.snapshots.writer import Draft
 from model.store.reader import Contents, Watermark
@@ -98,20 +97,14 @@ def learnt(past: Split, products: list[Product], brand: str | None, seed: int) -
 
 def ndcg(draft: Draft, past: Split, products: list[Product], brand: str) -> NDArray[np.float64]:
     """NDCG of each tested customer of the brand."""
-    metadata = draft.metadata
-    numbers = draft.products.numbers.astype(np.int64)
-    row_of = np.full(len(products), -1, np.int64)
-    row_of[numbers] = np.arange(len(numbers))
+    model, numbers = draft.model, draft.model.number_of_row
     is_brands = np.array([product.brand == brand for product in products])
-    bought = distinct(past.train)
     tested = _tested(past, is_brands)
-    history = owned(bought, row_of, metadata.ranking.scoring.recency)
-    slices = history.slices()
-    queries = query_vectors(draft.item2vec.vectors, history, metadata.ranking.scoring.scale)[list(tested)]
     own_rows = np.flatnonzero(is_brands[numbers])
-    ranked = rank(
-        draft.index, queries, [K] * len(tested), [history.rows[slices[at]] for at in tested], [own_rows] * len(tested)
-    )
+    bought = part_of(distinct(past.train), list(tested))
+    batch = model.batch(past.train.customers[list(tested)].astype(np.int64), bought)
+    queries = batch.vectors * np.float32(model.ranking.scoring.scale)
+    ranked = rank(model.index, queries, [K] * len(tested), batch.history.rows_of_each(), [own_rows] * len(tested))
     discounts = 1 / np.log2(np.arange(K) + 2)
     gains = [
         discounts[: len(found.rows)][np.isin(numbers[found.rows], truth)].sum() / discounts[: len(truth)].sum()

@@ -20,7 +20,7 @@ from model.store.reader import read_contents
 from model.store.writer import Store
 from serving.accuracy.progressive_validation import LiveJudge
 from serving.accuracy.sampling import Allowance
-from serving.live_models.live_model import open_model, tie
+from serving.live_models.live_model import bind, open_model
 from serving.live_models.live_models import LiveModels
 from serving.recommendation.recommender import Recommender
 from tests.benchmarks.generated import Shop
@@ -92,7 +92,7 @@ def _taken(
     demand.add(histories.products, histories.times)
     live = LiveModels(models, store, demand, metrics)
     (version,) = [entry.name for entry in models.iterdir() if entry.name.startswith("v")]
-    live.live[""] = tie(open_model(models, version), store, demand)
+    live.live[""] = bind(open_model(models, version), store, demand)
     live.turn()
     judge = LiveJudge(
         store, live, Recommender(store, demand, live).answer, metrics, lambda *_: True, 10,

@@ -100,7 +100,7 @@ def prepare(folder: Path, shop: LargeCatalogue, count: int) -> None:
         seconds=0.0,
     )
     draft = drafted(contents, contents.histories, learnt, 1_760_000_000.0)
-    print(f"index: {draft.index.form}; of similar products: {draft.similar.form}", flush=True)
+    print(f"index: {draft.model.index.form}; of similar products: {draft.similar.form}", flush=True)
     for _ in range(count):
         write_snapshot(folder / "models", draft, "20261125T000000Z")
 

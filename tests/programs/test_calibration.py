@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.embeddings.parameters import TrainingParameters
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.ranking.parameters import Weights
 from model.signals.product_votes import VoteParameters
@@ -14,7 +14,7 @@ from model.training.calibration import POPULARITY, calibrate, calibrate_on, cali
 from tests.builders.shop_histories import DAY_S, shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
-RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+RECIPE = OfflineRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
 
 
 @pytest.fixture(scope="module")

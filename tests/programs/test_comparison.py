@@ -7,13 +7,13 @@ import pytest
 from model.embeddings.parameters import TooLittleData, TrainingParameters
 from model.evaluation.comparison import OURS, Plan, Table, tables
 from model.evaluation.replay import SCHEDULES, replay, summaries
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
 from tests.builders.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
-RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+RECIPE = OfflineRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
 PLAN = Plan(cut=Cut(20), windows=2, validation=1, seeds=2, recipe=RECIPE)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.measures import Judged
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.tuning.gain import Gain, Stopped, measured, test_window, verdict
 from model.tuning.search import Attempt, Search
@@ -22,7 +22,7 @@ NOISE = np.tile([0.3, -0.3], 100)  # adds up to nothing
 
 
 def attempt(parameters, ndcg):
-    return Attempt(OwnRecipe(parameters=parameters, weights=None), np.asarray(ndcg, float), 1, 1.0)
+    return Attempt(OfflineRecipe(parameters=parameters, weights=None), np.asarray(ndcg, float), 1, 1.0)
 
 
 def searched(validation_gain, noise=0.0):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
 from model.tuning.search import Interrupted, Pace, TuningPlan, pace, search
@@ -14,7 +14,7 @@ from model.tuning.validation import TooFewTested
 from tests.builders.shop_histories import DAY_S, shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=8, window=5, negative=5, epochs=3, scale_to_data=False, sample=0)
-RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+RECIPE = OfflineRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
 PLAN = TuningPlan(cut=Cut(20), validation=2, recipe=RECIPE, most_attempts=3)
 
 

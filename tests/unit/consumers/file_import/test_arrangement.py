@@ -6,8 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from consumers.file_import.arrangement import likely_separator
+from consumers.file_import.conditions import conditions
 from consumers.file_import.purchase_files import Columns, open_purchases
+from consumers.file_import.splitting import likely_separator
 from consumers.file_import.tables import Reading, UnreadableFile
 
 WOO = (
@@ -138,10 +139,78 @@ def test_order_fields_on_the_first_line_are_filled_down_when_asked_and_a_guest_s
 
 def test_without_filling_down_it_is_said_what_would(csv):
     with open_purchases(csv(FIRST_ONLY), latest_ms=1_900_000_000_000) as file:
-        assert "--fill-down" in file.notes[0]
+        assert "--fill-down" in file.contents.remarks[0]
 
 
 def test_an_order_id_on_the_first_line_only_is_filled_down_too(csv):
     path = csv("order_id,customer_id,ts,product_id\n1,a,2026-03-01,tea\n,,,pot\n2,b,2026-03-02,cup\n")
 
     assert [len(order) for order in items(path, fill_down=True)] == [2, 1]
+
+
+STATUS_ON_FIRST_LINE = (
+    "order_id,customer_id,ts,product_id,status,kind\n"
+    "1,a,2026-03-01,tea,paid,x\n1,a,2026-03-01,pot,,\n2,b,2026-03-02,cup,void,x\n2,b,2026-03-02,jam,,x\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "orders"),
+    [("status=paid", [["tea", "pot"]]), ("status!=void", [["tea", "pot"]]), ("kind=x", [["tea"], ["cup", "jam"]])],
+)
+def test_a_condition_on_what_the_first_line_says_holds_for_the_order_and_on_what_lines_say_for_lines(
+    csv, condition, orders
+):
+    with open_purchases(
+        csv(STATUS_ON_FIRST_LINE),
+        latest_ms=1_900_000_000_000,
+        reading=Reading(fill_down=True),
+        where=conditions([condition]),
+    ) as file:
+        events = [json.loads(event.value) for batch in file.batches() for event in batch]
+
+    assert [[item["product_id"] for item in event["items"]] for event in events] == orders
+
+
+def test_without_filling_down_a_condition_on_first_lines_is_said(csv):
+    path = csv(STATUS_ON_FIRST_LINE)
+
+    with open_purchases(path, latest_ms=1_900_000_000_000, where=conditions(["status=paid"])) as file:
+        assert "status stands on some lines only of 2 orders: --fill-down" in file.contents.remarks[0]
+
+
+def test_what_may_be_missing_is_named_beside_what_must_not(csv):
+    with pytest.raises(UnreadableFile) as refused:
+        items(csv("Kunde,Ware,Datum,Bestellung,Menge,Preis\n"))
+
+    assert "has no columns 'customer_id', 'product_id', 'ts';" in str(refused.value)
+    assert "--order-column Bestellung --quantity-column Menge --price-column Preis" in str(refused.value)
+
+
+def test_a_list_is_named_when_no_column_comes_near(parquet):
+    path = parquet("SELECT 'c' AS customer_id, '1' AS order_id, DATE '2026-03-01' AS ts, [{'sku': 'a'}] AS basket")
+
+    with pytest.raises(UnreadableFile, match="Column basket holds lists with sku: --unnest basket"):
+        items(path)
+
+
+def test_a_column_that_is_there_twice_is_said(csv):
+    with open_purchases(csv("customer_id,product_id,ts,product_id\na,tea,2026-03-01,cup\n"), latest_ms=10**14) as file:
+        assert "there is also a column 'product_id 2'" in file.contents.remarks[0]
+
+
+def test_a_file_of_another_kind_among_several_is_said(tmp_path):
+    (tmp_path / "a.csv").write_text("customer_id,product_id,ts\na,tea,2026-03-01\n")
+    (tmp_path / "b.csv").write_text("product_id,title\ntea,Tea\n")
+
+    with open_purchases([tmp_path / "a.csv", tmp_path / "b.csv"], latest_ms=10**14) as file:
+        assert "b.csv has no column customer_id, ts" in file.contents.remarks[0]
+        assert file.contents.left_out.rows == {"no customer": 1}
+
+
+def test_orders_of_instacart_are_days_when_a_first_day_is_named(csv):
+    path = csv("order_id,user_id,order_number,product_id\n1,7,1,33\n1,7,1,34\n2,7,2,33\n")
+
+    with pytest.raises(UnreadableFile, match="--time-format day:2026-01-01"):
+        items(path, like="instacart")
+    assert [len(order) for order in items(path, like="instacart", time_format="day:2026-01-01")] == [2, 1]

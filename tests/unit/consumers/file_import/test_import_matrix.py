@@ -11,6 +11,7 @@ ADVICE = {
     "encoding: windows-1252, not named": "--encoding windows-1252",
     "fault: preamble, not skipped": "--skip-lines",
     "fault: a list in a cell, not asked": '--split ";"',
+    "cell: Excel's days, not named": "--time-format excel",
     "fault: names of another shop": "--customer-column user --time-column when",
 }
 

@@ -55,9 +55,28 @@ def test_a_brand_can_be_given_for_all_rows(csv):
 
 
 def test_rows_that_cannot_be_used_are_counted(csv):
-    with open_products(csv("product_id,price\n,1\na,cheap\nb,-1\nc,1\n")) as file:
+    with open_products(csv("product_id,price,withdrawn\n,1,\nb,-1,\nc,1,\nNULL,1,\n1.2E+09,1,\nd,1,perhaps\n")) as file:
         assert file.products == 1
-        assert file.left_out.rows == {"no product": 1, "price below 0": 1, "price is not a number": 1}
+        assert file.left_out.rows == {
+            "no product": 2,
+            "price below 0": 1,
+            "product id in scientific notation: a spreadsheet has cut its digits off, export it as text": 1,
+            "withdrawn is none of true, false, 1, 0, yes, no": 1,
+        }
+
+
+def test_a_price_that_is_not_understood_costs_the_price_only(csv):
+    with open_products(csv("product_id,price\na,cheap\nc,1.50 USD\n")) as file:
+        assert file.no_price == (1, ((1, "cheap"),))
+        assert [json.loads(record.value).get("price") for record in next(file.batches())] == [None, 1.5]
+
+
+def test_what_is_withdrawn_is_taken(csv):
+    rows = "a,true\nb,FALSE\nc,1\nd,0\ne,Yes\nf,no\ng,\nh,out of stock\n"
+
+    withdrawn = {record["product_id"]: record.get("withdrawn") for record in read(csv(f"product_id,withdrawn\n{rows}"))}
+
+    assert withdrawn == {"a": True, "b": False, "c": True, "d": False, "e": True, "f": False, "g": None, "h": True}
 
 
 def test_a_missing_column_is_named_with_the_option(csv):

@@ -9,12 +9,15 @@ import duckdb
 import pytest
 
 from consumers.decoding.purchases import PurchaseDecoder
+from consumers.file_import.conditions import UnfitCondition, conditions
 from consumers.file_import.purchase_files import Columns, Contents, Event, open_purchases
 from consumers.file_import.tables import Reading, UnreadableFile
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price"
 NOW_S = 1_800_000_000
 LATEST_MS = (NOW_S + 86_400) * 1000
+NOT_UNDERSTOOD = "time not understood: --time-format says how it is written, such as '%d/%m/%Y %H:%M' or excel"
+SPREADSHEET = "in scientific notation: a spreadsheet has cut its digits off, export the column as text"
 
 
 def read(path: Path, columns: Columns | None = None, **options) -> tuple[Contents, list[Event]]:
@@ -213,15 +216,23 @@ def test_a_brand_comes_from_its_column_or_is_given_for_all_rows(csv):
         ("ada,o,,2026-01-02,1,1", "no product"),
         (f"{'a' * 257},o,tea,2026-01-02,1,1", "customer id too long or with control characters"),
         ("ada,o,te\x07a,2026-01-02,1,1", "product id too long or with control characters"),
-        ("ada,o,tea,yesterday,1,1", "time missing or not understood"),
-        ("ada,o,tea,,1,1", "time missing or not understood"),
+        ("ada,o,tea,yesterday,1,1", NOT_UNDERSTOOD),
+        ("ada,o,tea,,1,1", "no time"),
         ("ada,o,tea,1969-12-31,1,1", "time before 1970"),
         ("ada,o,tea,9999-12-31,1,1", "time in the future"),
         ("ada,o,tea,2026-01-02,some,1", "quantity is not a number"),
-        ("ada,o,tea,2026-01-02,nan,1", "quantity is not a number"),
+        ("ada,o,tea,2026-01-02,inf,1", "quantity is not a number"),
         ("ada,o,tea,2026-01-02,0,1", "quantity not above 0"),
-        ("ada,o,tea,2026-01-02,-3,1", "quantity not above 0"),
-        ('ada,o,tea,2026-01-02,1,"2,55"', "price is not a number"),
+        ("ada,o,tea,2026-01-02,-3,1", "a return: quantity below 0"),
+        (
+            'ada,o,tea,2026-01-02,"1,234",1',
+            "quantity can be read in two ways: --decimal says which mark begins the fraction",
+        ),
+        ("NULL,o,tea,2026-01-02,1,1", "no customer"),
+        ("ada,o,\\N,2026-01-02,1,1", "no product"),
+        ("1.23E+05,o,tea,2026-01-02,1,1", f"customer id {SPREADSHEET}"),
+        ("ada,o,1.23E+05,2026-01-02,1,1", f"product id {SPREADSHEET}"),
+        ("ada,1.23E+05,tea,2026-01-02,1,1", f"order id {SPREADSHEET}"),
         ("ada,o,tea,2026-01-02,1,-0.01", "price below 0"),
         ("ada,o,tea,2026-01-02,1,1e13", "price above 1e12"),
         ("ada,o,tea", "line has too few columns"),
@@ -253,8 +264,8 @@ def test_a_line_in_another_encoding_is_counted_and_can_be_read_by_naming_it(csv)
 def test_the_service_takes_every_event_that_is_made(csv):
     rows = [
         '\'; DROP TABLE x,🛒,"a""b",2026-01-02,0.25,0',
-        f"{'é' * 256},o,{'日' * 256},1995-01-01,1e-9,1e12",
-        "{},o,\\u0000,2026-01-02,1,1",
+        f"{'é' * 256},o,{'日' * 256},19950101,1e-9,1e12",
+        "{},o,\\u0000,788918401,1,1",
     ]
     events = read(csv(*rows))[1]
 
@@ -343,3 +354,75 @@ def test_reading_tells_its_progress_as_a_share(csv):
     read(csv("ada,o1,tea,2026-01-02,1,1"), progress=lambda what, done: told.append((what, done)))
 
     assert told[-1] == ("reading", 1)
+
+
+def test_a_price_that_is_not_understood_costs_the_price_and_is_counted(csv):
+    contents, events = read(
+        csv("ada,o,tea,2026-01-02,1,4.50", 'ben,o,tea,2026-01-02,1,"2,55"', "eve,o,tea,2026-01-02,1,free")
+    )
+
+    assert contents.left_out.rows == {}
+    assert contents.no_price == (2, ((2, "2,55"), (3, "free")))
+    assert ["price" in json.loads(event.value)["items"][0] for event in events] == [True, False, False]
+
+
+def test_only_rows_that_fulfil_the_conditions_are_meant_and_the_others_are_counted_by_condition(csv):
+    header = "customer_id,product_id,ts,event,status"
+    lines = ["a,x,2026-01-02,view,", "b,x,2026-01-02, Transaction ,paid", "c,x,2026-01-02,transaction,refunded"]
+    lines += ["d,x,2026-01-02,sale,NULL", "e,,2026-01-02,sale,paid"]
+    wanted = conditions(["event=transaction", "event=sale,order", "status!=refunded"])
+
+    contents, events = read(csv(*lines, header=header), where=wanted)
+
+    assert [event.key for event in events] == [b"b", b"d"]
+    assert contents.left_out.rows == {
+        "left out by --where event=transaction,sale,order": 1,
+        "left out by --where status!=refunded": 1,
+        "no product": 1,
+    }
+
+
+def test_an_empty_value_means_an_empty_cell(csv):
+    path = csv(
+        "a,x,2026-01-02,", "b,x,2026-01-02,NULL", "c,x,2026-01-02,2026", header="customer_id,product_id,ts,cancelled"
+    )
+
+    assert [event.key for event in read(path, where=conditions(["cancelled="]))[1]] == [b"a", b"b"]
+    assert [event.key for event in read(path, where=conditions(["cancelled!="]))[1]] == [b"c"]
+
+
+def test_a_condition_on_a_column_that_is_not_there_is_refused(csv):
+    with pytest.raises(UnreadableFile, match=r"no column 'state'.*--where"):
+        read(csv(), where=conditions(["state=paid"]))
+
+
+@pytest.mark.parametrize("written", ["status", "=paid", ""])
+def test_a_condition_that_is_none_is_refused(written):
+    with pytest.raises(UnfitCondition, match="COLUMN=VALUE"):
+        conditions([written])
+
+
+def test_one_customer_with_too_many_orders_is_said(csv):
+    many = [f"guest,g{n},tea,2026-01-02,1,1" for n in range(30)]
+    others = [f"c-{n},o{n},tea,2026-01-02,1,1" for n in range(30)]
+
+    (remark,) = read(csv(*many, *others))[0].remarks
+
+    assert "customer 'guest' has 30 of 60 orders (50%)" in remark
+    assert "--where 'customer_id!=guest'" in remark
+    assert read(csv(*many[:3], *others))[0].remarks == ()
+
+
+def test_numbers_in_which_nothing_tells_thousands_from_fractions_are_said(csv):
+    (remark,) = read(csv("ada,o,tea,2026-01-02,1,1.234"))[0].remarks
+
+    assert "--decimal" in remark
+
+
+def test_lines_read_and_left_out_are_the_lines_of_the_file(csv):
+    lines = ["a,1,x,2026-01-02,1,1", "NULL,1,x,2026-01-02,1,1", "a,1,x,402,1,1", "a,1,x,2026-01-02,-1,1"]
+    lines += ["a,1,x,2026-01-02,1,dear", "a,1,x", "a,1,x,2026-01-02,1,1,1", "b,2,x,2026-01-02,1,1"]
+
+    contents = read(csv(*lines), where=conditions(["customer_id!=b"]))[0]
+
+    assert contents.lines + contents.left_out.total == len(lines)

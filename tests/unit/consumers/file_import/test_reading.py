@@ -30,7 +30,7 @@ LATEST_MS = 1_900_000_000_000
 def read(path, columns=None, **options) -> tuple[Contents, list[dict], tuple[str, ...]]:
     with open_purchases(path, columns, latest_ms=LATEST_MS, reading=Reading(**options)) as file:
         events = [json.loads(event.value) for batch in file.batches() for event in batch]
-        return file.contents, events, file.notes
+        return file.contents, events, file.contents.remarks
 
 
 def lines_of(path, **options) -> FileLines:

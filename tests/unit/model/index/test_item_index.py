@@ -1,6 +1,5 @@
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import pytest
 
@@ -54,62 +53,6 @@ def test_a_score_is_the_inner_product_plus_the_bias(parts):
     np.testing.assert_allclose(scores, np.take_along_axis(expected, rows, axis=1), rtol=1e-4, atol=1e-5)
 
 
-def test_a_new_bias_is_in_the_next_search(parts):
-    index = ItemIndex.build(*parts)
-    index.set_bias(np.array([17, 42]), np.array([2000, 1000], np.float32))
-
-    assert index.search(queries(), 2)[1].tolist() == [[17, 42]] * 5
-    assert index.bias[[17, 42]].tolist() == [2000, 1000]
-
-
-def test_a_bias_of_minus_infinity_takes_a_row_out(parts):
-    index = ItemIndex.build(*parts)
-    index.set_bias(np.arange(100), np.full(100, -np.inf, np.float32))
-    scores, rows = index.search(queries(), 200)
-
-    assert set(rows[:, :100].ravel().tolist()) == set(range(100, 200))
-    assert not np.isnan(scores).any()
-
-
-def test_asking_for_more_than_there_is_gives_all(parts):
-    scores, rows = ItemIndex.build(*parts).search(queries(3), 5000)
-
-    assert (scores.shape, rows.min()) == ((3, 200), 0)
-
-
-def test_rows_named_by_an_allow_list_get_the_scores_that_a_search_gives(parts):
-    index = ItemIndex.build(*parts)
-    scores, rows = index.search(queries(1), 200)
-
-    np.testing.assert_allclose(index.scores_of(queries(1)[0], rows[0]), scores[0], rtol=1e-4, atol=1e-5)
-
-
-def test_a_written_index_reads_back_with_its_biases(parts, tmp_path):
-    index = ItemIndex.build(*parts)
-    index.set_bias(np.array([3]), np.array([77], np.float32))
-    index.write(tmp_path / "items.index")
-    back = ItemIndex.read(tmp_path / "items.index", 8)
-    back.set_bias(np.array([4]), np.array([99], np.float32))
-
-    assert back.search(queries(1), 2)[1].tolist() == [[4, 3]]
-    np.testing.assert_array_equal(back.outputs, index.outputs)
-
-
-@pytest.mark.parametrize("form", [IndexForm(), IndexForm(lists=8, probes=2, recall=0.99)])
-def test_an_index_of_another_kind_is_refused(tmp_path, form):
-    faiss.write_index(faiss.IndexFlatL2(4), str(tmp_path / "other.index"))
-
-    with pytest.raises(ValueError, match=r"other\.index: holds a IndexFlatL2 of 4 columns"):
-        ItemIndex.read(tmp_path / "other.index", 3, form)
-
-
-def test_an_index_of_other_vectors_is_refused(parts, tmp_path):
-    ItemIndex.build(*parts).write(tmp_path / "items.index")
-
-    with pytest.raises(ValueError, match=r"holds a IndexFlatIP of 9 columns, it must be an IndexFlatIP of 10"):
-        ItemIndex.read(tmp_path / "items.index", 9)
-
-
 def test_only_a_large_catalogue_with_queries_to_calibrate_by_is_divided_into_lists(parts):
     outputs, bias = parts
 
@@ -129,27 +72,6 @@ def test_a_large_catalogue_answers_like_a_small_one(clustered):
     np.testing.assert_allclose(listed.scores_of(asked[0], best[0]), exact.scores_of(asked[0], best[0]), atol=0.02)
     np.testing.assert_allclose(listed.outputs_of(best[0]), exact.outputs_of(best[0]), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(listed.bias, exact.bias, rtol=1e-3, atol=1e-3)
-
-
-def test_what_was_divided_into_lists_reads_back_as_it_was(clustered, tmp_path):
-    index = ItemIndex.build(*clustered.parts, clustered.queries, large=1000)
-    index.set_bias(np.array([7]), np.array([50], np.float32))
-    index.write(tmp_path / "items.index")
-    back = ItemIndex.read(tmp_path / "items.index", 16, index.form)
-
-    assert back.search(clustered.queries, 1)[1].tolist() == [[7]] * len(clustered.queries)
-    np.testing.assert_array_equal(back.outputs, index.outputs)
-
-
-def test_other_biases_make_another_index_and_leave_the_first_as_it_was(clustered):
-    for large in (1000, 10**6):
-        index = ItemIndex.build(*clustered.parts, clustered.queries, large=large)
-        bias = np.zeros(len(index), np.float32)
-        bias[3] = 99
-        other = index.with_bias(bias)
-
-        assert other.search(clustered.queries[:2], 1)[1].tolist() == [[3], [3]]
-        assert (other.bias[3], index.bias[3] < 10, other.form) == (99, True, index.form)
 
 
 def test_similar_products_of_a_large_catalogue_are_those_of_an_exact_search(clustered, tmp_path):

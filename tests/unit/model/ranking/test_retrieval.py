@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
 
-from model.embeddings.queries import Owned, owned, query_vectors
+from model.embeddings.queries import WeightedHistory, query_vectors, weighted_history
 from model.index.item_index import ItemIndex, SimilarItems
 from model.purchases.histories import Bought
-from model.ranking.parameters import Scoring
+from model.ranking.parameters import Scoring, Weights
 from model.ranking.reasons import because
 from model.ranking.retrieval import rank
 from model.ranking.shown_scores import ScoreScale, display_scores, score_scale
 
 ITEMS, DIMENSION = 2500, 16
+AFFINITY = Weights(affinity=1, popularity=0, trend=0, neighbours=0, votes=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def some_queries(n=3):
 def of_rows(*histories, weights=None):
     rows = np.concatenate([np.array(h, np.int64) for h in histories])
     starts = np.cumsum([0, *map(len, histories)]).astype(np.int64)
-    return Owned(starts, rows, np.ones(len(rows), np.float32) if weights is None else np.array(weights, np.float32))
+    weighed = np.ones(len(rows)) if weights is None else np.array(weights)
+    return WeightedHistory(starts, rows, weighed.astype(np.float32))
 
 
 def dense(outputs, bias, query, excluded, only=None):
@@ -49,14 +51,14 @@ NOTHING = np.zeros(0, np.int64)
 
 def test_older_orders_weigh_less_but_never_nothing():
     bought = Bought(np.array([0, 3]), np.array([5, 6, 7], np.uint32), np.array([0, 1, 200]))
-    history = owned(bought, np.arange(10), recency=0.9)
+    history = weighted_history(bought, np.arange(10), recency=0.9)
 
     assert history.weights.tolist() == pytest.approx([1, 0.9, 0.05])
 
 
 def test_products_outside_the_vocabulary_are_no_part_of_a_history():
     bought = Bought(np.array([0, 2, 2, 4]), np.array([1, 2, 2, 900], np.uint32), np.zeros(4, np.int64))
-    history = owned(bought, np.array([-1, -1, 30]), recency=0.9)
+    history = weighted_history(bought, np.array([-1, -1, 30]), recency=0.9)
 
     assert (history.starts.tolist(), history.rows.tolist()) == ([0, 1, 1, 2], [30, 30])
 
@@ -106,12 +108,6 @@ def test_an_allow_list_is_ranked_exactly_however_long(index, outputs, bias, allo
     assert answer.rows.tolist() == dense(outputs, bias, query[0], excluded, only.tolist())[:10]
 
 
-def test_a_product_named_twice_in_an_allow_list_is_given_once(index):
-    (answer,) = rank(index, some_queries(1), [10], [NOTHING], [np.array([7, 7, 8])])
-
-    assert sorted(answer.rows.tolist()) == [7, 8]
-
-
 def test_withdrawn_products_are_never_given_and_are_replaced(index, outputs, bias):
     query = some_queries(1)
     best = dense(outputs, bias, query[0], [])
@@ -120,24 +116,6 @@ def test_withdrawn_products_are_never_given_and_are_replaced(index, outputs, bia
 
     assert wide.rows.tolist() == best[300:310]
     assert narrow.rows.tolist() == best[300:302]
-
-
-def test_a_catalogue_nearly_all_withdrawn_gives_what_is_left(index):
-    index.set_bias(np.arange(ITEMS - 4), np.full(ITEMS - 4, -np.inf, np.float32))
-    (answer,) = rank(index, some_queries(1), [10], [NOTHING])
-
-    assert sorted(answer.rows.tolist()) == [2496, 2497, 2498, 2499]
-
-
-def test_requests_of_one_batch_do_not_see_each_other(index):
-    queries = np.repeat(some_queries(1), 3, axis=0)
-    first, _, last = rank(index, queries, [10] * 3, [NOTHING, np.arange(2400), NOTHING])
-
-    assert first.rows.tolist() == last.rows.tolist()
-
-
-def test_no_requests_give_no_answers(index):
-    assert rank(index, some_queries(0), [], []) == []
 
 
 def test_similar_products_are_ranked_by_the_same_function(outputs):
@@ -151,7 +129,8 @@ def test_similar_products_are_ranked_by_the_same_function(outputs):
 def test_the_reasons_are_the_purchases_that_contribute_most():
     vectors = np.array([[1, 0], [0, 1], [0, 2], [-1, -1]], np.float32)
     outputs = np.array([[3, 0.1], [0, 5], [-1, 0]], np.float32)
-    reasons = because(vectors, outputs.__getitem__, of_rows([0, 1, 2, 3], []), [np.array([0, 1, 2]), np.array([0])])
+    recommended = [np.array([0, 1, 2]), np.array([0])]
+    reasons = because(vectors, outputs.__getitem__, of_rows([0, 1, 2, 3], []), recommended, weights=AFFINITY)
 
     assert reasons == [[[0, 2], [2, 1], [3]], [[]]]
 
@@ -162,7 +141,8 @@ def same_output(rows):
 
 def test_a_recent_purchase_is_a_better_reason_than_an_old_one():
     vectors = np.array([[1.0], [1.1]], np.float32)
-    reasons = because(vectors, same_output, of_rows([0, 1], weights=[1, 0.5]), [np.array([0])], most=1)
+    history = of_rows([0, 1], weights=[1, 0.5])
+    reasons = because(vectors, same_output, history, [np.array([0])], most=1, weights=AFFINITY)
 
     assert reasons == [[[0]]]
 
@@ -171,7 +151,7 @@ def test_the_reasons_of_a_great_buyer_come_from_the_weightiest_purchases():
     vectors = np.ones((2000, 1), np.float32)
     vectors[1999] = 1e9  # the greatest contribution, but the lightest weight
     weights = np.linspace(1, 0.5, 2000)
-    (reasons,) = because(vectors, same_output, of_rows(range(2000), weights=weights), [np.array([0])])
+    (reasons,) = because(vectors, same_output, of_rows(range(2000), weights=weights), [np.array([0])], weights=AFFINITY)
 
     assert reasons == [[0, 1]]
 

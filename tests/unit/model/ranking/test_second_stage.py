@@ -14,7 +14,7 @@ from model.snapshots.metadata import versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot
 from model.store.reader import read_contents
-from model.training.contenders import Contender, Moment, next_products
+from model.training.contenders import Moment, next_products
 from model.training.learning import learn
 from tests.builders.learnt import recipe
 from tests.builders.small_shop import (
@@ -72,18 +72,10 @@ def opened(folders, tmp_path):
         shop.store.close()
 
 
-def contender(folder):
+def opened_model(folder):
+    """The newest model, bound to the numbers of the database that it was learnt from."""
     snapshot = open_snapshot(folder / "models", versions(folder / "models")[0])
-    metadata = snapshot.metadata
-    return Contender(
-        version=metadata.version,
-        vectors=np.asarray(snapshot.vectors),
-        index=snapshot.index,
-        number_of_row=snapshot.products().numbers.astype(np.int64),
-        ranking=metadata.ranking,
-        votes=snapshot.votes,
-        centre=np.array(metadata.centre, np.float32),
-    )
+    return snapshot.model.bind(snapshot.products.numbers.astype(np.int64))
 
 
 def test_the_service_answers_what_the_gate_judges(opened):
@@ -94,7 +86,7 @@ def test_the_service_answers_what_the_gate_judges(opened):
     customers = histories.customers.astype(np.int64)
     withdrawn = np.zeros(len(shop.store.products()), bool)
     moment = Moment(histories, customers, distinct(histories), demand, withdrawn)
-    judged = next_products(contender(shop.folder), moment, 5)
+    judged = next_products(opened_model(shop.folder), moment, 5)
 
     profiles = [f"c-{n}" for n in range(200)] + [f"b-{n}" for n in range(60)]
     numbers = shop.store.histories(profiles).customers.tolist()
@@ -120,18 +112,18 @@ def test_what_a_similar_customer_has_just_bought_comes_first_in_the_next_answer(
 def test_the_forgotten_have_no_vote(opened):
     shop = opened("neighbours")
     shop.buy("ada", *TEA[:3])
-    known = len(shop.models.live[""].evidence.neighbours)
+    known = len(shop.models.live[""].model.neighbours)
 
     applied = shop.store.apply([LogRecord(0, shop.store.next_offset(0), Forget("ada"))])
     shop.models.buyers.changed(applied.gone)
     shop.models.turn()
 
-    assert len(shop.models.live[""].evidence.neighbours) == known - 1
+    assert len(shop.models.live[""].model.neighbours) == known - 1
 
 
 def test_neighbours_are_looked_at_only_while_there_is_time(opened):
     shop = opened("neighbours")
-    model, neighbours = shop.models.live[""], shop.models.live[""].evidence.neighbours
+    model, neighbours = shop.models.live[""], shop.models.live[""].model.neighbours
     shop.models.buyers.load(read_contents(shop.store.path).histories)
 
     model.follow_buyers(shop.models.buyers, shop.store, 0.0)
@@ -149,7 +141,7 @@ def test_customers_of_a_partition_that_is_another_workers_are_no_neighbours(open
     shop.models.buyers.load(read_contents(shop.store.path).histories)
     shop.models.turn()
 
-    assert len(shop.models.live[""].evidence.neighbours) == 0
+    assert len(shop.models.live[""].model.neighbours) == 0
 
 
 def test_the_product_that_votes_is_the_reason(opened):
@@ -190,7 +182,7 @@ def test_scores_fall_from_first_to_last_between_nought_and_one(opened):
 
 def test_an_order_dated_long_ago_does_not_move_the_neighbours_back_in_time(opened):
     shop = opened("neighbours")
-    neighbours = shop.models.live[""].evidence.neighbours
+    neighbours = shop.models.live[""].model.neighbours
     now_s = neighbours.now_s
 
     applied = shop.store.apply([LogRecord(0, shop.store.next_offset(0), purchase("old", "tea", time_s=NOW_S // 2))])

@@ -69,9 +69,9 @@ def test_what_was_written_is_read_back(written, draft):
     snapshot = open_snapshot(models, version, digest)
 
     assert version == f"v1-{STAMP}"
-    assert np.array_equal(snapshot.vectors, draft.item2vec.vectors)
-    assert np.array_equal(snapshot.index.outputs, draft.index.outputs)
-    assert np.array_equal(snapshot.index.bias, draft.index.bias)
+    assert np.array_equal(snapshot.model.vectors, draft.item2vec.vectors)
+    assert np.array_equal(snapshot.model.index.outputs, draft.model.index.outputs)
+    assert np.array_equal(snapshot.model.index.bias, draft.model.index.bias)
     assert snapshot.metadata == msgspec.structs.replace(draft.metadata, version=version)
 
 
@@ -210,7 +210,7 @@ def test_a_writer_that_fails_leaves_no_version_and_no_rubbish(tmp_path, draft, m
     def full_disk(_path):
         raise RuntimeError("write error in index: No space left on device")
 
-    monkeypatch.setattr(draft.index, "write", full_disk)
+    monkeypatch.setattr(draft.model.index, "write", full_disk)
 
     with pytest.raises(SnapshotUnwritable, match=r"No space left on device.*make room there"):
         write_snapshot(tmp_path, draft, STAMP)

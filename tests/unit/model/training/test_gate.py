@@ -14,7 +14,7 @@ from model.snapshots.metadata import read_about, versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot
 from model.training import gated_learning
-from model.training.contenders import Contender, moment_of, next_products, popular_products
+from model.training.contenders import moment_of, next_products, popular_products
 from model.training.gate import GateRules, decide, judgement
 from model.training.gated_learning import Serving, learn_judged
 from model.training.learning import newest_ancestor
@@ -166,18 +166,10 @@ def held():
     return hold_out(bought().histories, np.zeros(0, np.uint32), 100, least=30)
 
 
-def contender(models):
+def opened_model(models):
+    """The newest model, bound to the numbers that it was learnt with."""
     snapshot = open_snapshot(models, versions(models)[0])
-    numbers = snapshot.products().numbers.astype(np.int64)
-    return Contender(
-        version="v",
-        vectors=snapshot.vectors,
-        index=snapshot.index,
-        number_of_row=numbers,
-        ranking=snapshot.metadata.ranking,
-        votes=snapshot.votes,
-        centre=np.array(snapshot.metadata.centre, np.float32),
-    )
+    return snapshot.model.bind(snapshot.products.numbers.astype(np.int64))
 
 
 def test_nobody_is_shown_what_he_owns_nor_what_is_withdrawn(models, held):
@@ -185,7 +177,7 @@ def test_nobody_is_shown_what_he_owns_nor_what_is_withdrawn(models, held):
     products[7] = products[7]._replace(withdrawn=True)
     moment = moment_of(held, products, 14)
 
-    for shown in (next_products(contender(models), moment, 10), popular_products(moment, 10)):
+    for shown in (next_products(opened_model(models), moment, 10), popular_products(moment, 10)):
         assert 7 not in shown
         assert all(not set(shown[i]) & set(moment.owned_by(i).tolist()) for i in range(len(shown)))
         assert (shown > 0).all()
@@ -194,7 +186,7 @@ def test_nobody_is_shown_what_he_owns_nor_what_is_withdrawn(models, held):
 def test_a_good_model_shows_products_of_the_customers_own_interest(models, held):
     moment = moment_of(held, bought().products, 14)
 
-    shown = next_products(contender(models), moment, 3)
+    shown = next_products(opened_model(models), moment, 3)
 
     interest = np.array([(moment.owned_by(i)[0] - 1) // EACH for i in range(len(shown))])
     assert np.mean((shown - 1) // EACH == interest[:, None]) > 0.8  # by chance: a sixth
@@ -202,8 +194,8 @@ def test_a_good_model_shows_products_of_the_customers_own_interest(models, held)
 
 def test_a_customer_of_whom_the_model_knows_nothing_is_shown_what_sold_lately(models, held):
     moment = moment_of(held, bought().products, 14)
-    stranger = contender(models)
-    stranger = replace(stranger, number_of_row=np.zeros_like(stranger.number_of_row))
+    stranger = opened_model(models)
+    stranger = stranger.bind(np.zeros_like(stranger.number_of_row))
 
     np.testing.assert_array_equal(next_products(stranger, moment, 10), popular_products(moment, 10))
 
@@ -216,7 +208,7 @@ def test_a_moment_knows_nothing_of_what_came_after_it(held):
 
 
 def test_a_model_judged_against_itself_is_accepted_with_no_difference(models, held):
-    found = judgement(contender(models), contender(models), held, bought().products, RULES)
+    found = judgement(opened_model(models), opened_model(models), held, bought().products, RULES)
 
     assert (found.verdict, found.above_serving.mean, found.above_serving.low) == ("accepted", 0.0, 0.0)
 

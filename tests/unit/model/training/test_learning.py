@@ -154,7 +154,7 @@ def test_the_metadata_say_everything_to_repeat_the_training():
     )
 
     assert np.array_equal(first.item2vec.vectors, again.item2vec.vectors)
-    assert np.array_equal(first.index.outputs, again.index.outputs)
+    assert np.array_equal(first.model.index.outputs, again.model.index.outputs)
     assert set(first.metadata.made_with) == {"python", "gensim", "numpy", "faiss"}
 
 
@@ -163,7 +163,7 @@ def test_customers_of_one_group_are_never_offered_the_other():
     names = [product_id for _, product_id in draft.products.names(slice(None))]
     rows = dict(zip(names, range(6), strict=True))
 
-    _, found = draft.index.search(draft.item2vec.vectors[[rows["tea"], rows["tent"]]], 2)
+    _, found = draft.model.index.search(draft.item2vec.vectors[[rows["tea"], rows["tent"]]], 2)
 
     assert {names[row] for row in found[0]} == {"teapot", "sugar"}
     assert {names[row] for row in found[1]} == {"stove", "lamp"}

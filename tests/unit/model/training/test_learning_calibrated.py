@@ -95,8 +95,8 @@ def test_an_increment_keeps_how_to_rank_and_has_the_votes_of_all_purchases(tmp_p
     full = learnt(shop(244), ranking=RANKING)
 
     assert (draft.metadata.kind, draft.metadata.ranking) == ("increment", RANKING)
-    assert draft.votes.weights.sum() == pytest.approx(full.votes.weights.sum(), rel=1e-5)
-    assert draft.votes.is_sound(len(draft.index))
+    assert draft.model.votes.weights.sum() == pytest.approx(full.model.votes.weights.sum(), rel=1e-5)
+    assert draft.model.votes.is_sound(len(draft.model.index))
 
 
 def test_an_increment_of_a_large_catalogue_keeps_the_votes(tmp_path, monkeypatch):
@@ -105,8 +105,8 @@ def test_an_increment_of_a_large_catalogue_keeps_the_votes(tmp_path, monkeypatch
 
     draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, [version], None))
 
-    assert np.array_equal(draft.votes.weights, open_snapshot(tmp_path, version).votes.weights)
-    assert draft.votes.is_sound(len(draft.index))
+    assert np.array_equal(draft.model.votes.weights, open_snapshot(tmp_path, version).model.votes.weights)
+    assert draft.model.votes.is_sound(len(draft.model.index))
 
 
 def test_the_votes_of_a_large_catalogue_are_learnt_anew_when_too_many_products_have_none(tmp_path, monkeypatch):
@@ -116,14 +116,14 @@ def test_the_votes_of_a_large_catalogue_are_learnt_anew_when_too_many_products_h
 
     draft = learnt(shop(244), RECIPE, newest_ancestor(tmp_path, [version], None))
 
-    assert not np.array_equal(draft.votes.weights, open_snapshot(tmp_path, version).votes.weights)
+    assert not np.array_equal(draft.model.votes.weights, open_snapshot(tmp_path, version).model.votes.weights)
 
 
 def test_the_votes_are_learnt_where_they_weigh_something_and_only_there():
     silenced = replaced(RANKING, weights=Weights(votes=0.0))
 
-    assert learnt(shop(), ranking=RANKING).votes.weights.any()
-    assert not learnt(shop(), ranking=silenced).votes.weights.any()
+    assert learnt(shop(), ranking=RANKING).model.votes.weights.any()
+    assert not learnt(shop(), ranking=silenced).model.votes.weights.any()
 
 
 def test_the_same_purchases_give_the_same_ranking(calibrated):

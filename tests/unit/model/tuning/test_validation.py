@@ -7,14 +7,14 @@ import pytest
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.measures import judge
-from model.offline.recommender import OwnRecipe
+from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
 from model.tuning.validation import TooFewTested, cross_judged, weighed, windows_of
 from tests.builders.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
-RECIPE = OwnRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
+RECIPE = OfflineRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_every_tested_customer_is_judged(trial):
 
 
 def test_vectors_of_another_length_are_judged_alike(trial):
-    longer = replace(trial.model.item2vec, vectors=trial.model.item2vec.vectors * np.float32(3))
-    stretched = replace(trial, model=replace(trial.model, item2vec=longer))
+    longer = replace(trial.recommender.model, vectors=trial.recommender.model.vectors * np.float32(3))
+    stretched = replace(trial, recommender=replace(trial.recommender, model=longer))
 
     assert cross_judged(stretched).mean() == pytest.approx(cross_judged(trial).mean(), rel=0.05)
 
@@ -49,17 +49,18 @@ def test_vectors_of_another_length_are_judged_alike(trial):
 def test_without_weights_the_index_alone_is_judged(shop, window):
     trial = window.learnt(shop[1], replace(RECIPE, weights=None))
 
-    shown = trial.model.recommend(trial.truth.customers, 10)
-    assert cross_judged(trial).tolist() == judge(shown, trial.truth, trial.model.evidence.demand.total).ndcg.tolist()
-    assert weighed([trial], trial.model.recipe) == trial.model.recipe
+    shown = trial.recommender.recommend(trial.truth.customers, 10)
+    expected = judge(shown, trial.truth, trial.recommender.model.demand.total)
+    assert cross_judged(trial).tolist() == expected.ndcg.tolist()
+    assert weighed([trial], trial.recommender.recipe) == trial.recommender.recipe
 
 
 def test_product_votes_are_learnt_once_for_each_vocabulary(shop, window, trial):
     again = window.learnt(shop[1], replace(RECIPE, parameters=replace(PARAMETERS, vector_size=8)))
     fewer = window.learnt(shop[1], replace(RECIPE, parameters=replace(PARAMETERS, min_count=40)))
 
-    assert again.model.evidence.votes is trial.model.evidence.votes
-    assert fewer.model.evidence.votes is not trial.model.evidence.votes
+    assert again.recommender.model.votes is trial.recommender.model.votes
+    assert fewer.recommender.model.votes is not trial.recommender.model.votes
 
 
 def test_windows_that_test_too_few_are_no_windows():

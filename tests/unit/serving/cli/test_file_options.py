@@ -56,3 +56,17 @@ def test_missing_columns_are_named_by_all_commands_alike(tmp_path, command):
     result = CliRunner().invoke(alsobought, [command, str(path), *(["--no-peers"] if command == "evaluate" else [])])
 
     assert "Did you mean: --customer-column Kunde" in result.output
+
+
+def test_what_cells_mean_is_said_to_evaluate_by_the_same_options(tmp_path):
+    path = write_csv(tmp_path / "purchases.csv", *shop_histories(customers=120))
+    header, *lines = path.read_text().splitlines()
+    text = "\n".join([f"{header},status", *(f"{line},paid" for line in lines), "eve,x,tea,2026-01-02,void", ""])
+    path.write_text(text)
+
+    result = CliRunner().invoke(
+        alsobought, ["evaluate", str(path), *SMALL, "--where", "status=paid", "--no-peers", "--json"]
+    )
+
+    assert json.loads(result.stdout)["windows"][0]["rows"][0]["model"] == "alsobought"
+    assert "1 x left out by --where status=paid" in result.stderr

@@ -65,7 +65,7 @@ def test_products_are_sent_to_the_catalogue(broker, run, write):
 
 
 def test_json_goes_to_standard_output_and_everything_else_does_not(broker, run, write):
-    path = write("orders.csv", ORDERS + ",3,tea,2026-01-03,1,1\n")
+    path = write("orders.csv", ORDERS.replace("ada", "lea").replace("ben", "leo") + ",3,tea,2026-01-03,1,1\n")
 
     result = run(path, "--json", "--bootstrap-servers", broker.bootstrap)
 
@@ -130,7 +130,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(run, write):
 
 
 def test_lines_read_and_left_out_are_together_the_lines_of_the_file(run, write):
-    path = write("orders.csv", ORDERS + 'eve,4,tea,2026-01-03,1,"1\n\n,,,,,\n')
+    path = write("orders.csv", ORDERS + 'eve,4,tea,2026-01-03,"1,1\n\n,,,,,\n')
 
     result = run(path, "--json", "--dry-run")
 
@@ -176,3 +176,94 @@ def test_no_word_of_the_database_reaches_the_user(run, write):
 
     assert result.exit_code == 1
     assert not any(word in result.output for word in ("read_csv", "DESCRIBE", "strict_mode", "Traceback"))
+
+
+def test_a_cause_that_hits_nearly_all_rows_is_said_once_more_with_its_remedy(run, write):
+    days = "".join(f"c{n},{n},tea,{n},1,1\n" for n in range(1, 20))
+
+    some = run(write("orders.csv", HEADER + days + "eve,x,tea,2026-01-02,1,1\n"), "--dry-run")
+    none = run(write("orders.csv", HEADER + days), "--dry-run")
+
+    assert "nearly all rows are lost for one cause: 19 of 20: time is a small number" in some.output
+    assert some.exit_code == 0
+    assert "holds nothing that can be sent: 19 of 19 rows: time is a small number" in none.output
+    assert "--time-format day:" in none.output
+    assert none.exit_code == 1
+
+
+def test_rows_that_are_not_meant_are_no_fault(run, write):
+    path = write("orders.csv", "customer_id,product_id,ts,event\na,x,2026-01-02,view\na,x,2026-01-02,sale\n")
+
+    result = run(path, "--dry-run", "--where", "event=sale")
+
+    assert "1 rows left out by --where event=sale" in result.output
+    assert "cannot be used" not in result.output
+
+
+def test_prices_that_are_not_understood_are_counted_and_may_be_left_away(run, write):
+    path = write("orders.csv", ORDERS + "eve,4,tea,2026-01-03,1,dear\n")
+
+    assert (
+        "1 price not understood and left away, the rows count without: 'dear' (row 4)" in run(path, "--dry-run").output
+    )
+    assert '"price"' not in run(path, "--dry-run", "--no-price").output
+
+
+def test_products_and_orders_that_hardly_share_ids_are_said(run, write):
+    orders = write("orders.csv", "customer_id,product_id,ts\na,00123,2026-01-02\nb,00124,2026-01-02\n")
+    products = write("products.csv", "product_id,title\n123,Tea\n124,Cup\n")
+
+    result = run(orders, "--products", products, "--dry-run")
+
+    assert "only 0 of the 2 products that were ordered are in" in result.output
+    assert "Without leading zeros 2 would be" in result.output
+
+
+def test_orders_are_held_beside_the_catalogue_topic_too(run, write):
+    with EmbeddedBroker({"purchases": 2, "catalog": 1}) as fresh:
+        broker = ("--bootstrap-servers", fresh.bootstrap)
+        run("--products", write("products.csv", "product_id,title\ntea,Tea\njam,Jam\n"), *broker)
+
+        known = run(write("orders.csv", ORDERS), *broker)
+        strange = run(write("orders.csv", "customer_id,product_id,ts\na,P-1,2026-01-02\n"), *broker, "--json")
+
+    assert "products that were ordered" not in known.output
+    assert "only 0 of the 1 products" in json.loads(strange.stdout)["purchases"]["remarks"][0]
+
+
+def test_products_that_come_alone_are_held_beside_what_was_ordered_lately(run, write):
+    with EmbeddedBroker({"purchases": 2, "catalog": 1}) as fresh:
+        broker = ("--bootstrap-servers", fresh.bootstrap)
+        run(write("orders.csv", "customer_id,product_id,ts\na,00123,2026-01-02\nb,00124,2026-01-02\n"), *broker)
+
+        strange = run("--products", write("products.csv", "product_id\n123\n124\n"), *broker)
+        known = run("--products", write("products.csv", "product_id\n00123\n00124\n"), *broker)
+
+    assert "Without leading zeros 2 would be" in strange.output
+    assert "products that were ordered" not in known.output
+
+
+def test_a_condition_that_is_none_is_a_usage_error(run, write):
+    result = run(write("orders.csv", ORDERS), "--where", "status", "--dry-run")
+
+    assert result.exit_code == 2
+    assert "COLUMN=VALUE" in result.output
+
+
+def test_the_import_refuses_the_years_that_the_service_refuses(run, write):
+    path = write("orders.csv", ORDERS + "eve,4,tea,1994-12-31,1,1\n")
+
+    refused, taken = run(path, "--dry-run"), run(path, "--dry-run", "--earliest-purchase-year", "1990")
+
+    assert "1 x time before 1995: often what stands for a missing one" in refused.output
+    assert "earliest_purchase_year" in refused.output
+    assert "3 orders, 4 lines" in taken.output
+
+
+def test_a_price_in_another_encoding_is_said_with_the_option(run, tmp_path):
+    (tmp_path / "orders.csv").write_bytes((HEADER + "ada,1,tea,2026-01-02,2,4.5 €\n").encode("windows-1252"))
+
+    result = run("orders.csv", "--dry-run")
+
+    assert "1 price not understood" in result.output
+    assert "--encoding names another" in result.output

@@ -17,8 +17,9 @@ from model.purchases.changes import LogRecord
 from model.signals.demand import Demand
 from model.snapshots.metadata import SnapshotRefused, file_names, version_number
 from model.snapshots.product_columns import Products, columns_of
+from model.snapshots.reader import open_snapshot
 from serving.live_models import live_model, live_models
-from serving.live_models.live_model import open_model, tie
+from serving.live_models.live_model import bind, open_model
 from tests.builders.small_shop import (
     NOW_S,
     SmallShop,
@@ -296,7 +297,7 @@ def test_a_brands_model_does_not_answer_for_the_others(shop):
     assert metric(shop, "model_version") == 1
 
 
-def test_a_model_from_another_database_is_tied_by_names(shop, tmp_path):
+def test_a_model_from_another_database_is_bound_by_names(shop, tmp_path):
     store = open_store(tmp_path / "other")
     store.apply([LogRecord(0, 0, purchase("x", "unrelated", "tent"))])
     orders = reversed(everyday_purchases())
@@ -309,9 +310,8 @@ def test_a_model_from_another_database_is_tied_by_names(shop, tmp_path):
     answer = other.ask("ada", k=4)
 
     assert set(other.ids(answer)) == {"stove", "lamp", "mat", "axe"}
-    assert [("", other.product(other.models.live[""].numbers[0]).product_id)] == other.models.live[
-        ""
-    ].snapshot.products().names(slice(1))
+    products = open_snapshot(other.folder / "models", other.models.live[""].version).products
+    assert [("", other.product(other.models.live[""].numbers[0]).product_id)] == products.names(slice(1))
     other.store.close()
 
 
@@ -319,10 +319,10 @@ def test_products_that_this_worker_never_saw_are_taken_up(shop, tmp_path):
     store = open_store(tmp_path / "new")
     opened = open_model(shop.folder / "models", versions(shop)[0])
 
-    model = tie(opened, store, Demand())
+    model = bind(opened, store, Demand())
 
     names = [store.products()[number][:2] for number in model.numbers]
-    assert names == opened.products.names(slice(None))
+    assert names == opened.snapshot.products.names(slice(None))
     assert sorted(model.numbers) == list(range(1, len(names) + 1))
     store.close()
 
@@ -349,11 +349,11 @@ def test_a_product_bought_for_the_first_time_after_the_model_was_made_does_no_ha
         shop.buy(f"fan-{number}", f"new-{number}")
 
     assert len(shop.ask("c-1", k=3).items) == 3
-    assert shop.store.number_of("", "new-7") >= len(shop.models.live[""].row_of_number)
+    assert shop.store.number_of("", "new-7") >= len(shop.models.live[""].model.row_of_number)
 
 
 def test_only_the_biases_of_what_sold_are_rewritten(shop):
-    index = shop.models.live[""].snapshot.index
+    index = shop.models.live[""].model.index
     before = index.bias
 
     shop.buy("eve", "honey")
@@ -374,13 +374,13 @@ def test_whatever_goes_wrong_while_a_model_opens_is_a_refusal(shop, monkeypatch)
     assert metric(shop, "model_refused_total", reason="unreadable") == 1
 
 
-def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatch):
+def test_whatever_goes_wrong_while_a_model_is_bound_is_a_refusal(shop, monkeypatch):
     def fails(*_):
         yield
         raise IndexError
 
     old = shop.models.live[""]
-    monkeypatch.setattr(live_models, "tie_in_steps", fails)
+    monkeypatch.setattr(live_models, "bind_in_steps", fails)
 
     shop.serve(announcement(shop.folder, 2))
 
@@ -388,9 +388,9 @@ def test_whatever_goes_wrong_while_a_model_is_tied_is_a_refusal(shop, monkeypatc
     assert metric(shop, "model_refused_total", reason="unreadable") == 1
 
 
-def test_answers_go_on_while_a_large_model_is_tied(shop, monkeypatch):
-    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)  # as many steps as products
-    monkeypatch.setattr(live_models, "_TYING_S", 0.0)  # and one in a turn
+def test_answers_go_on_while_a_large_model_is_bound(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_BOUND_TOGETHER", 1)  # as many steps as products
+    monkeypatch.setattr(live_models, "_BINDING_S", 0.0)  # and one in a turn
     newer, answered = announcement(shop.folder, 2), []
 
     shop.models.announced("", newer)
@@ -403,13 +403,13 @@ def test_answers_go_on_while_a_large_model_is_tied(shop, monkeypatch):
     assert answered.count(first) > len(shop.models.live[""].numbers)
 
 
-def test_a_product_withdrawn_while_a_model_is_tied_is_not_offered_by_it(shop, monkeypatch):
-    monkeypatch.setattr(live_model, "_TIED_TOGETHER", 1)
-    monkeypatch.setattr(live_models, "_TYING_S", 0.0)
+def test_a_product_withdrawn_while_a_model_is_bound_is_not_offered_by_it(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_BOUND_TOGETHER", 1)
+    monkeypatch.setattr(live_models, "_BINDING_S", 0.0)
     newer = announcement(shop.folder, 2)
     shop.buy("ada", "tea")
     shop.models.announced("", newer)
-    while shop.models._tying is None:
+    while shop.models._binding is None:
         shop.models.turn()
     for _ in range(len(shop.models.live[""].numbers) - 1):
         shop.models.turn()
@@ -428,20 +428,21 @@ def test_biases_of_a_large_model_are_brought_up_to_date_over_several_turns(shop,
     for _ in range(5):
         shop.models.turn()
     model = shop.models.live[""]
-    scoring = model.snapshot.metadata.ranking.scoring
-    expected = shop.demand.bias(model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
+    scoring = model.metadata.ranking.scoring
+    expected = shop.demand.bias(model.model.number_of_row, scoring.popularity_weight, scoring.trend_weight)
 
-    np.testing.assert_allclose(model.snapshot.index.bias, expected, rtol=1e-6)
+    np.testing.assert_allclose(model.model.index.bias, expected, rtol=1e-6)
 
 
 def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
     opened = open_model(shop.folder / "models", versions(shop)[0])
-    numbers = opened.products.numbers.astype(np.int64)
+    numbers = opened.snapshot.products.numbers.astype(np.int64)
     numbers[1] = numbers[0]
-    twice = replace(opened, products=columns_of(shop.store.products(), numbers, np.zeros(100, np.uint32)))
+    columns = columns_of(shop.store.products(), numbers, np.zeros(100, np.uint32))
+    twice = replace(opened, snapshot=replace(opened.snapshot, products=columns))
 
     with pytest.raises(SnapshotRefused, match="twice"):
-        tie(twice, shop.store, shop.models.demand)
+        bind(twice, shop.store, shop.models.demand)
 
 
 @pytest.mark.parametrize("full", [True, False])

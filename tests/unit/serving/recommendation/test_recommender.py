@@ -1,5 +1,7 @@
 """What is recommended to whom: a really learnt model, a real store, and no Kafka."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -339,10 +341,8 @@ class Broken:
 
 def break_model(shop: SmallShop, fails):
     model = shop.models.live[""]
-    broken = Broken(model.snapshot.index, fails)
-    for holder in (model.snapshot, model.evidence):
-        object.__setattr__(holder, "index", broken)
-    object.__setattr__(model.snapshot, "similar", Broken(model.similar, fails))
+    model.model = replace(model.model, index=Broken(model.model.index, fails))
+    model.similar = Broken(model.similar, fails)
     return model
 
 
