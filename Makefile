@@ -12,8 +12,8 @@ help: ## what can be made
 demo: $(VENV)/.run ## watch a made-up shop: purchases in, a model learnt, recommendations out (ARGS=--once ends by itself)
 	@$(BIN)/alsobought demo $(ARGS)
 
-test: $(VENV)/.dev ## every test (ARGS is handed to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## every test, lanes side by side (ARGS is handed to pytest; -n0 for one after the other)
+	@$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
 check: lint types imports ## style, types and import rules
 

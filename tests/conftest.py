@@ -9,7 +9,9 @@ import signal
 
 import pytest
 
-pytest_plugins = ["tests.builders.fixtures"]
+from tests.kafka.brokers.fleet import kinds
+
+pytest_plugins = ["tests.builders.fixtures", "tests.lanes"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("KAFKA_BOOTSTRAP") or "all",
         metavar="all|embedded|java|docker|HOST:PORT",
         help="which Kafka the tests in tests/kafka run on (default: KAFKA_BOOTSTRAP, else all three kinds)",
+    )
+    group.addoption(
+        "--every-broker",
+        action="store_true",
+        help="the whole matrix: every test of tests/kafka on each kind of broker (default: tests of what depends on "
+        "the broker on each kind, the others on the first real one)",
     )
     group.addoption(
         "--require-brokers",
@@ -42,8 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl-C: what was started in the background ignores it, and so would every process that a test starts."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a broker that is none; hear Ctrl-C, which a test's processes would ignore where this one does."""
+    try:
+        kinds(config.getoption("--broker"))
+    except ValueError as problem:
+        raise pytest.UsageError(str(problem)) from problem
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)

@@ -73,9 +73,6 @@ def one_customer_too_many(connection: duckdb.DuckDBPyConnection, column: str) ->
     others = (orders - most) / max(customers - 1, 1)
     if too_few or most < max(_LEAST_SHARE * orders, _TIMES_THE_OTHERS * others):
         return []
-    return [
-        (
-            f"customer {customer!r} has {most:,} of {orders:,} orders ({most / orders:.0%}), the others {others:.1f} each: "
-            f"if this stands for guests, leave it out with --where '{column}!={customer}'"
-        )
-    ]
+    share, name = f"{most:,} of {orders:,} orders ({most / orders:.0%})", repr(customer)
+    said = f"customer {name} has {share}, the others {others:.1f} each: if this stands for guests, leave it out with "
+    return [f"{said}--where '{column}!={customer}'"]

@@ -19,7 +19,7 @@ from consumers.kafka.clients import KafkaClients
 from consumers.kafka.delivery import DeliveryReports
 from model.progress import Progress
 
-_CONNECT_S = 10
+CONNECT_S = 10.0
 _GIVE_UP_MS = 60_000  # librdkafka's own 300 s is long to look at a bar that stands still
 _TIMEOUTS = ("message.timeout.ms", "delivery.timeout.ms")
 _WAIT_S = 0.2
@@ -52,12 +52,14 @@ def import_purchases(
     progress: Progress | None = None,
     *,
     send_all: bool = False,
+    connect_s: float = CONNECT_S,
 ) -> ImportSummary:
     """Send every order that earlier imports did not send, and every product that they did not send of an order.
 
-    In time order; `send_all` sends everything and does not read the topic. Raises BrokerUnavailable and ImportFailed.
+    In time order; `send_all` sends everything and does not read the topic. Raises BrokerUnavailable, after
+    `connect_s` of silence, and ImportFailed.
     """
-    producer = _connected(clients, topic)
+    producer = _connected(clients, topic, connect_s)
     if send_all:
         file.forget_comparison()
         sizes = file.contents.orders, file.contents.lines
@@ -71,7 +73,8 @@ def import_products(
     clients: KafkaClients, topic: str, file: ProductFile, progress: Progress | None = None
 ) -> ImportSummary:
     """Send every product. Raises BrokerUnavailable and ImportFailed."""
-    return _send(_connected(clients, topic), topic, file.batches(), (file.products, file.products), progress)
+    producer = _connected(clients, topic, CONNECT_S)
+    return _send(producer, topic, file.batches(), (file.products, file.products), progress)
 
 
 def _check(reports: DeliveryReports[bytes | None], topic: str, total: int) -> None:
@@ -130,11 +133,11 @@ def _send_batches(
     return sent
 
 
-def _connected(clients: KafkaClients, topic: str) -> Producer:
+def _connected(clients: KafkaClients, topic: str, connect_s: float) -> Producer:
     own = {} if any(name in clients.properties for name in _TIMEOUTS) else {"message_timeout_ms": str(_GIVE_UP_MS)}
     producer = clients.producer(linger_ms="50", **own)
     try:
-        there = producer.list_topics(timeout=_CONNECT_S).topics
+        there = producer.list_topics(timeout=connect_s).topics
     except KafkaException as error:
         raise clients.unavailable(f"importing to {topic}") from error
     if topic not in there:

@@ -14,12 +14,12 @@ from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.delivery import DeliveryReports
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE
 
 PREFIX = "__connect.errors."
 SIZE_HEADER = PREFIX + "original.bytes"
 TIME_HEADER = PREFIX + "original.timestamp"
 _MESSAGE_CHARACTERS = 500
-_DELIVERY_S = 60
 _ATTEMPTS = 3
 _DIGITS = 19
 _DECODER = "consumers.events"  # what a dead letter calls the part that refused it; whatever the code is called
@@ -76,8 +76,9 @@ def _reduced(letter: DeadLetter, headers: list[tuple[str, bytes | None]], attemp
 class DeadLetters:
     """Writes dead letters and waits for their delivery."""
 
-    def __init__(self, producer: Producer, topic: str) -> None:
+    def __init__(self, producer: Producer, topic: str, *, delivery_s: float = SHOPS_PACE.delivery_s) -> None:
         self._producer = producer
+        self._delivery_s = delivery_s
         self._topic = topic
 
     def deliver(self, letters: Sequence[DeadLetter]) -> None:
@@ -95,8 +96,9 @@ class DeadLetters:
         reports: DeliveryReports[DeadLetter] = DeliveryReports(self._producer)
         for letter in letters:
             reports.send(letter, topic=self._topic, **_reduced(letter, headers_of(letter), attempt))
-        if reports.wait(_DELIVERY_S):
-            raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered in {_DELIVERY_S} s")
+        if reports.wait(self._delivery_s):
+            within = f"in {self._delivery_s:.0f} s"
+            raise BrokerUnavailable(f"topic {self._topic}: dead letters were not delivered {within}")
         for untaken in reports.untaken:
             if not untaken.too_large:
                 raise BrokerUnavailable(f"topic {self._topic} does not take dead letters: {untaken.reason}")

@@ -40,7 +40,7 @@ _UNKNOWN = (
 class OddEvents:
     """For the loop's thread alone."""
 
-    say: Callable[..., Any] = log.warning
+    say: Callable[..., Any] = field(default_factory=lambda: log.warning)  # not before logging is set up
     clock_s: Callable[[], float] = time.monotonic
     _skipped: Counter[str] = field(default_factory=Counter)  # since the last line, by type
     _known: set[str] = field(default_factory=set)  # what was said before

@@ -28,6 +28,7 @@ from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.read_ahead import ReadAhead
 from consumers.observability.metrics import Metrics
+from consumers.pace import Pace
 from model.store.plan import Applied
 from model.store.writer import Store
 
@@ -35,11 +36,7 @@ log = structlog.get_logger(__name__)
 _POLL_S = 0.1
 _ASKED_LATELY_S = 1.0
 _TAKEN_WHILE_ASKED = 128  # purchases at a time then: those that are caught up on hold up answers by some 3 ms
-_CHORES_S = 1.0
-_TOPIC_CHECK_S = 15.0
-_FLUSH_S = 4.0
 _REACHABLE_S = 1.0
-_CLOSE_S = _FLUSH_S + 0.5
 _TOO_SLOW = (
     "joining the group again, nothing is lost; see what made the turn slow: the disk, another program that locks the "
     "database, or max.poll.interval.ms in kafka_properties is too short"
@@ -76,6 +73,7 @@ class Worker:
     clock: DeadlineClock = field(default_factory=DeadlineClock)
     ingest_batch: int = 2000
     request_batch: int = 256
+    pace: Pace = field(default_factory=Pace)
     answering: Answering | None = field(init=False)
     _next_chores: float = 0.0
     _asked_at_s: float = -math.inf
@@ -113,7 +111,7 @@ class Worker:
     def run(self, stopping: Callable[[], bool]) -> None:
         """Work until `stopping`, then finish what is in hand and leave the group."""
         self.subscribe()
-        self._next_topic_check = time.monotonic() + _TOPIC_CHECK_S
+        self._next_topic_check = time.monotonic() + self.pace.topic_check_s
         try:
             while not stopping():
                 self.step()
@@ -198,7 +196,7 @@ class Worker:
         now = time.monotonic()
         if now < self._next_chores:
             return
-        self._next_chores = now + _CHORES_S
+        self._next_chores = now + self.pace.chores_s
         self._commit(asynchronous=True)
         self._measure()
         if self.answering is not None:
@@ -206,7 +204,7 @@ class Worker:
         if self.missing is not None and not self.partitions.restoring:  # else there is more to come
             self.missing.say()
         if now >= self._next_topic_check:
-            self._next_topic_check = now + _TOPIC_CHECK_S
+            self._next_topic_check = now + self.pace.topic_check_s
             before = self.partitions.purchase_partitions()
             self.check_topics()
             if self.partitions.purchase_partitions() != before:
@@ -279,18 +277,19 @@ class Worker:
 
     def _flush(self) -> int:
         """Wait for replies on their way; once leaving, all waits together take no longer than one."""
-        left_s = _FLUSH_S if self._leave_by_s is None else max(self._leave_by_s - time.monotonic(), 0.0)
+        left_s = self.pace.flush_s if self._leave_by_s is None else max(self._leave_by_s - time.monotonic(), 0.0)
         return self.producer.flush(left_s)
 
     def _leave(self) -> None:
         """Leave the group: the revoke callback delivers and commits. A broker that is gone is not waited for."""
-        self._leave_by_s = time.monotonic() + _FLUSH_S
+        self._leave_by_s = time.monotonic() + self.pace.flush_s
         # librdkafka now and then waits for ever in close when the broker is gone (2.16.0: 1 of 12), hence the thread
         closing = threading.Thread(target=self.consumer.close, name="leave-group", daemon=True)
         closing.start()
-        closing.join(_CLOSE_S)
+        closing.join(self.pace.leave_s)
         if closing.is_alive():
-            log.warning("group_not_left", action=f"Kafka did not answer within {_CLOSE_S:.0f} s; leaving all the same")
+            waited_s = self.pace.leave_s
+            log.warning("group_not_left", action=f"Kafka did not answer within {waited_s:.0f} s; leaving all the same")
         left = self._flush()
         if left:
             log.warning("replies_undelivered", count=left)

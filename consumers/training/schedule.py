@@ -1,10 +1,9 @@
 """When to learn next: enough is new, or there is something new and time has passed, and no bulk import is going on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_FIRST_WAIT_S = 30.0  # without a model nobody wants to wait for train_max_wait_s
-_SETTLE_S = 30.0
-_RETRY_S = 60.0
+from consumers.pace import Pace
+
 _SETTLED_SHARE = 0.02  # of all events: while a check brings more, a bulk import is going on
 
 
@@ -14,6 +13,7 @@ class Due:
 
     min_new_events: int
     max_wait_s: float
+    pace: Pace = field(default_factory=Pace)
     learnt_events: int = 0  # at the last attempt
     learnt_at_s: float = 0.0
     has_model: bool = False
@@ -29,12 +29,12 @@ class Due:
             self.learnt_events, new = 0, events
         if now_s < self._not_before_s:
             return False
-        wait_s = self.max_wait_s if self.has_model else min(self.max_wait_s, _FIRST_WAIT_S)
+        wait_s = self.max_wait_s if self.has_model else min(self.max_wait_s, self.pace.first_wait_s)
         if new < self.min_new_events and (not new or now_s - self.learnt_at_s < wait_s):
             return False
         if grown > max(_SETTLED_SHARE * events, 1):
             self._busy_since_s = now_s if self._busy_since_s is None else self._busy_since_s
-            if now_s - self._busy_since_s < _SETTLE_S:
+            if now_s - self._busy_since_s < self.pace.settle_s:
                 return False
         self._busy_since_s = None
         return True
@@ -47,4 +47,4 @@ class Due:
     def failed(self, learnt_events: int, now_s: float) -> None:
         """The attempt failed for no lack of purchases: what was new stays new, to be tried again in a minute."""
         self.learnt_events = learnt_events
-        self._not_before_s = now_s + _RETRY_S
+        self._not_before_s = now_s + self.pace.retry_s

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
+from consumers.pace import SHOPS_PACE, Pace
 from consumers.releases.announcer import announced_now, on_disk, once
 from consumers.releases.damage import AnnouncedDamage
 from consumers.releases.folder_watch import FolderWatch
@@ -23,7 +24,6 @@ from model.store.reader import Watermark, read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from model.training.brand_counts import count_brands
 
-_CHECK_S = 1.0
 _PROGRESS_S = 0.2
 
 
@@ -36,12 +36,15 @@ Tell = Callable[[str, dict[str, Any]], None]
 class Trainer:
     """Learns when it is due. Runs in a process of its own."""
 
-    def __init__(self, settings: Settings, tell: Tell, producer: Producer | None = None) -> None:
+    def __init__(
+        self, settings: Settings, tell: Tell, producer: Producer | None = None, *, pace: Pace = SHOPS_PACE
+    ) -> None:
         self._settings = settings
+        self._check_s = pace.check_s
         self._tell = tell
         self._database = settings.database
         self._announcer = announcer_of(settings, producer)
-        self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, learnt_at_s=time.monotonic())
+        self._due = Due(settings.train_min_new_events, settings.train_max_wait_s, pace, learnt_at_s=time.monotonic())
         self._tell_refused = once(self._refused)
         self._damage = AnnouncedDamage(
             FolderWatch(settings.models_folder),
@@ -57,10 +60,10 @@ class Trainer:
         self._uncounted = self._due.has_model  # before the first model an import may be going on
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Check every second, for ever."""
+        """Check every `pace.check_s`, for ever."""
         while not stopping():
             self.turn(time.monotonic())
-            time.sleep(_CHECK_S)
+            time.sleep(self._check_s)
 
     def turn(self, now_s: float) -> None:
         """Announce what has not been announced yet, and learn what is due. `now_s` is monotonic.

@@ -13,21 +13,21 @@ from typing import NamedTuple
 import structlog
 
 from config.settings import Settings
+from consumers.pace import SHOPS_PACE, Pace
 from consumers.training.trainer import Trainer
 from consumers.training.training_reports import TrainingReports
 
 log = structlog.get_logger(__name__)
-_RESTART_S = 5.0
 
 
-def _main(settings: Settings, pipe: Connection, prepare: Callable[[], None]) -> None:
+def _main(settings: Settings, pace: Pace, pipe: Connection, prepare: Callable[[], None]) -> None:
     """The process's entry."""
     prepare()
     for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group: the parent ends us in its turn
         signal.signal(number, signal.SIG_IGN)
     os.nice(settings.trainer_niceness)
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-    Trainer(settings, lambda event, about: pipe.send((event, about))).run(lambda: False)
+    Trainer(settings, lambda event, about: pipe.send((event, about)), pace=pace).run(lambda: False)
 
 
 def _end_with_parent(pipe: Connection) -> None:
@@ -55,8 +55,16 @@ class TrainerProcess:
     `prepare` is what the process does first, such as setting up its logs; it is pickled.
     """
 
-    def __init__(self, settings: Settings, reports: TrainingReports, prepare: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reports: TrainingReports,
+        prepare: Callable[[], None] = _nothing,
+        *,
+        pace: Pace = SHOPS_PACE,
+    ) -> None:
         self._settings = settings
+        self._pace = pace
         self._reports = reports
         self._prepare = prepare
         self._restart_at_s = 0.0
@@ -66,7 +74,7 @@ class TrainerProcess:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_main, args=(self._settings, theirs, self._prepare), name="trainer", daemon=True
+            target=_main, args=(self._settings, self._pace, theirs, self._prepare), name="trainer", daemon=True
         )
         process.start()
         theirs.close()
@@ -93,11 +101,11 @@ class TrainerProcess:
     def _died(self, gone: _Running) -> None:
         gone.process.join(1)
         self._reports.broken_off()
-        action = f"starting it again in {_RESTART_S:.0f} s"
+        action = f"starting it again in {self._pace.restart_s:.0f} s"
         log.error("trainer_died", exit_code=gone.process.exitcode, action=action)
         gone.pipe.close()
         self._running = None
-        self._restart_at_s = time.monotonic() + _RESTART_S
+        self._restart_at_s = time.monotonic() + self._pace.restart_s
 
     def stop(self) -> None:
         """End the process; a training that runs is dropped, its half-written snapshot is never seen."""

@@ -16,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from config.errors import ConfigError
+from consumers.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,6 @@ def alsobought() -> None:
     """
 
 
-def main() -> None:
-    """Run the command that the process was started with."""
-    alsobought.main(prog_name="alsobought")
+def main(pace: Pace | None = None) -> None:
+    """Run the command that the process was started with; a service keeps this pace, a shop's where there is none."""
+    alsobought.main(prog_name="alsobought", obj=pace)

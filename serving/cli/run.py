@@ -1,6 +1,9 @@
 """`alsobought run`: the service against your Kafka."""
 
+import click
+
 from config.settings import Settings
+from consumers.pace import SHOPS_PACE, Pace
 from serving.cli.options import command, every_setting, settings_options
 from serving.runtime.logs import set_up_logging
 
@@ -20,4 +23,4 @@ def run(settings: Settings) -> None:
     set_up_logging(settings.log_format, settings.log_level)
     from serving.runtime.service import run_service  # noqa: PLC0415 - FAISS takes a while to load, --help should not
 
-    run_service(settings)
+    run_service(settings, pace=click.get_current_context().find_object(Pace) or SHOPS_PACE)

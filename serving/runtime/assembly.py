@@ -27,6 +27,7 @@ from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Listener, Worker
 from consumers.observability.metrics import Metrics
+from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
@@ -57,6 +58,7 @@ class Base:
     store: Store
     demand: Demand
     buyers: RecentBuyers
+    pace: Pace
     policies: TopicPolicies
     missing: MissingRecords
     hearing: BrokerHearing
@@ -117,7 +119,7 @@ class _Around:
 def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     """Build the worker; `beside` takes its turns, too, after all others. Raises `BrokerUnavailable`."""
     producer = base.clients.producer()
-    dead_letters = DeadLetters(producer, base.topics.names.dead_letters)
+    dead_letters = DeadLetters(producer, base.topics.names.dead_letters, delivery_s=base.pace.delivery_s)
     partitions = _partitions(base)
     models = LiveModels(
         models=base.settings.models_folder,
@@ -177,6 +179,7 @@ def _worker(base: Base, around: _Around) -> Worker:
         clock=clock,
         ingest_batch=settings.ingest_batch_records,
         request_batch=settings.request_batch_records,
+        pace=base.pace,
     )
 
 

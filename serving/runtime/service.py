@@ -19,6 +19,7 @@ from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topic_compression import warn_of_hard_to_read
 from consumers.kafka.topics import Topics
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE, Pace
 from consumers.releases.folder_watch import FolderWatch
 from consumers.training.trainer_process import TrainerProcess
 from consumers.training.training_reports import TrainingReports
@@ -34,18 +35,16 @@ from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)
-_BROKER_WAIT_S = 60.0
 _SAY_AGAIN_S = 30.0
-_BROKER_TRY_S = 2.0  # also how long a stop may have to wait
 
 
-def run_service(settings: Settings, *, broker_wait_s: float = _BROKER_WAIT_S) -> None:
+def run_service(settings: Settings, *, pace: Pace = SHOPS_PACE) -> None:
     """Run until SIGTERM or SIGINT. Raises what keeps it from starting or going on, each with its remedy."""
     with stop_signal() as stopping, ExitStack() as stack:
         stack.enter_context(exclusive(settings.data_dir))
-        service = Service(settings)
+        service = Service(settings, pace)
         stack.enter_context(service.http())
-        parts = service.open(stack, stopping, broker_wait_s)
+        parts = service.open(stack, stopping)
         if parts is not None and not stopping():
             service.run(parts, stopping)
         log.info("stopping")
@@ -57,6 +56,7 @@ class Service:
     """One running process: what it is made of, as far as it has been built."""
 
     settings: Settings
+    pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
     _watch: FolderWatch = field(init=False)
     _watching: threading.Lock = field(default_factory=threading.Lock)
@@ -136,14 +136,12 @@ class Service:
 
     # -- from start to end
 
-    def open(
-        self, stack: ExitStack, stopping: Callable[[], bool], broker_wait_s: float = _BROKER_WAIT_S
-    ) -> Parts | None:
+    def open(self, stack: ExitStack, stopping: Callable[[], bool]) -> Parts | None:
         """Build everything that needs Kafka and the store; None when `stopping` came first."""
         settings = self.settings
         clients = clients_of(settings)
         topics = Topics(clients, topic_names(settings))
-        cluster = self._reach(topics, stopping, broker_wait_s)
+        cluster = self._reach(topics, stopping)
         if cluster is None:
             return None
         counts = topics.ensure(
@@ -167,6 +165,7 @@ class Service:
             store=store,
             demand=Demand(settings.trend_days),
             buyers=RecentBuyers(),
+            pace=self.pace,
             policies=policies,
             missing=MissingRecords(store, self.metrics, lambda: policies.purchases_compacted, settings.purchases_topic),
             hearing=self._hearing(),
@@ -182,19 +181,19 @@ class Service:
         self.waiting_for = ""
         return parts
 
-    def _reach(self, topics: Topics, stopping: Callable[[], bool], wait_s: float) -> str | None:
-        """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable` after `wait_s`."""
-        give_up, say_at = time.monotonic() + wait_s, 0.0
+    def _reach(self, topics: Topics, stopping: Callable[[], bool]) -> str | None:
+        """The cluster's id, once Kafka answers; None when asked to stop. Raises `BrokerUnavailable`, in the end."""
+        give_up, say_at = time.monotonic() + self.pace.broker_wait_s, 0.0
         while not stopping():
             self.metrics.partitions.heartbeat.beat()
             try:
-                return topics.cluster_id(_BROKER_TRY_S)
+                return topics.cluster_id(self.pace.broker_try_s)
             except BrokerUnavailable as error:
                 if time.monotonic() >= give_up:
                     raise
                 if time.monotonic() >= say_at:
                     say_at = time.monotonic() + _SAY_AGAIN_S
-                    log.warning("waiting_for_kafka", message=str(error), for_s=wait_s)
+                    log.warning("waiting_for_kafka", message=str(error), for_s=self.pace.broker_wait_s)
         return None
 
     def _policies(self, topics: Topics) -> TopicPolicies:
@@ -213,7 +212,7 @@ class Service:
 
     def _trainer(self, stack: ExitStack) -> TrainerProcess:
         prepare = partial(set_up_logging, self.settings.log_format, self.settings.log_level)
-        trainer = TrainerProcess(self.settings, TrainingReports(self.metrics), prepare)
+        trainer = TrainerProcess(self.settings, TrainingReports(self.metrics), prepare, pace=self.pace)
         stack.callback(trainer.stop)
         return trainer
 

@@ -1,7 +1,7 @@
 """What several unit tests need: the small shop, learnt once per run, and what Python's client can not do."""
 
 import ctypes as ct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,9 +61,9 @@ def world(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store and two models; it is not to be changed."""
-    return trained_folder(tmp_path_factory.mktemp("trained") / "data")
+def trained(once_per_run: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A folder with a store and two models, learnt once per run; it is not to be changed."""
+    return once_per_run("trained", trained_folder)
 
 
 @pytest.fixture

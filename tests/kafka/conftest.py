@@ -1,4 +1,7 @@
-"""Fixtures of the Kafka suite: every test that takes `broker` runs on each kind that --broker names.
+"""Fixtures of the Kafka suite: a test that takes `broker` runs on the kinds that --broker names, where it matters.
+
+What depends on the broker (marked `every_broker`) runs on each kind, the rest on the first real one of them, the
+embedded one where there is none; with --every-broker everything runs on each kind.
 
 Brokers start when first needed, once per run. A kind that this machine cannot start is skipped with a line at the end
 that says what to install; where brokers are required (CI, --require-brokers, the kind named) its tests are errors.
@@ -16,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.kafka.brokers.broker import Broker, eventually
-from tests.kafka.brokers.fleet import ALL, MISSING, Fleet, kinds
+from tests.kafka.brokers.fleet import ALL, MISSING, Fleet, kinds, may_start
 from tests.kafka.brokers.jars import Unavailable
 from tests.kafka.brokers.java import JavaBroker
 from tests.kafka.clients.toolchains import UNTRIED
@@ -24,31 +27,45 @@ from tests.kafka.support.load import two_interests
 from tests.kafka.support.running_shop import RunningShop, make_topics, named_topics, running_shop
 from tests.kafka.support.service import Service, ShopTopics
 from tests.kafka.support.shop_client import ShopClient
+from tests.kafka.support.warm_parent import WarmParent
+from tests.lanes import say_at_the_end
 
 T = TypeVar("T")
 SERVICES = pytest.StashKey[list[Service]]()
+SOMETHING_RAN = pytest.StashKey[bool]()
 CLIENT_TABLE: list[tuple[str, int, int, int, int]] = []
 Topics = Callable[..., str]
 """`topics("purchases", 6, {"cleanup.policy": "compact"})`: the new topic's full name."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    _chosen(config)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
-        chosen: list[Any] = list(_chosen(metafunc.config))
-        if marker := metafunc.definition.get_closest_marker("needs_real_broker"):
-            no_mock = pytest.mark.skip(reason="needs a real broker")
-            real = [kind for kind in chosen if kind != "embedded"]
-            chosen = real[: 1 if marker.kwargs.get("one") else None] or [pytest.param("embedded", marks=no_mock)]
-        metafunc.parametrize("broker", chosen, indirect=True, scope="session")
+        kinds_of_test = _kinds(metafunc.config, metafunc.definition)
+        metafunc.parametrize("broker", kinds_of_test, indirect=True, scope="session")
+
+
+def _kinds(config: pytest.Config, test: pytest.Item) -> list[Any]:
+    """The kinds of broker that a test runs on."""
+    chosen = _chosen(config)
+    real = [kind for kind in chosen if kind != "embedded"]
+    # where brokers are required a kind that is missing fails, so none is left out for being so
+    first = real[:1] if config.getoption("--require-brokers") else [kind for kind in real if may_start(kind)][:1]
+    each = config.getoption("--every-broker") or test.get_closest_marker("every_broker")
+    if marker := test.get_closest_marker("needs_real_broker"):
+        no_mock = pytest.mark.skip(reason="needs a real broker")
+        wanted = real if each and not marker.kwargs.get("one") else first or real[:1]
+        return wanted or [pytest.param("embedded", marks=no_mock)]
+    return chosen if each else first or chosen[:1]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     if {"broker", "java_cluster"} & set(getattr(item, "fixturenames", ())):
         item.add_marker("kafka")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "broker" in getattr(item, "fixturenames", ()):
+        item.config.stash[SOMETHING_RAN] = True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,15 +81,40 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
     for kind, reason in MISSING.items():
-        terminalreporter.write_line(f"!!! NOT TESTED on the {kind} broker: {reason}", red=True, bold=True)
+        say_at_the_end(config, f"!!! NOT TESTED on the {kind} broker: {reason}", loud=True)
     for client, reason in UNTRIED.items():
-        terminalreporter.write_line(f"!!! NOT TESTED with {client}: {reason}", red=True, bold=True)
+        say_at_the_end(config, f"!!! NOT TESTED with {client}: {reason}", loud=True)
     if CLIENT_TABLE:
-        terminalreporter.write_line(f"{'client':<12}{'asked':>7}{'answered':>10}{'equal':>7}{'errors':>8}")
+        say_at_the_end(config, f"{'client':<12}{'asked':>7}{'answered':>10}{'equal':>7}{'errors':>8}")
     for client, asked, answered, equal, errors in CLIENT_TABLE:
-        terminalreporter.write_line(f"{client:<12}{asked:>7}{answered:>10}{equal:>7}{errors:>8}")
+        say_at_the_end(config, f"{client:<12}{asked:>7}{answered:>10}{equal:>7}{errors:>8}")
+    if SOMETHING_RAN in config.stash:
+        say_at_the_end(config, _matrix(config), last=True)
+
+
+def _matrix(config: pytest.Config) -> str:
+    chosen = _chosen(config)
+    if len(chosen) == 1:
+        return f"Kafka: every test on one kind of broker, {chosen[0]}"
+    if config.getoption("--every-broker"):
+        return f"Kafka: the whole matrix, every test on each kind of broker ({', '.join(chosen)})"
+    return (
+        f"Kafka: what depends on the broker on each kind ({', '.join(chosen)}), the rest on the first real one; "
+        "the whole matrix: --every-broker"
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_parent(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Services start from a process that has imported them; where chaos is given its time, only those with a pace."""
+    Service.warm_parent = parent = WarmParent()
+    Service.usually_cold = bool(pytestconfig.getoption("--chaos-minutes"))
+    yield
+    parent.close()
+    Service.warm_parent, Service.usually_cold = None, False
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +174,8 @@ def or_untried(request: pytest.FixtureRequest) -> Callable[[str, Callable[[], T]
 def trained(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
     """A shop whose model has learnt tea things and camping things apart; the tests that share it leave it in force."""
     folder = tmp_path_factory.mktemp("trained")
-    with running_shop(broker, folder, role="both", train_min_new_events="100", train_max_wait_s="1000") as shop:
+    settings = {"train_min_new_events": "100", "train_max_wait_s": "1000"}
+    with running_shop(broker, folder, role="both", cold=True, **settings) as shop:
         shop.buy(*two_interests(120))
         eventually(lambda: shop.service.metric("alsobought_model_version") > 0, "a model answers", timeout_s=60)
         yield shop
@@ -211,10 +254,7 @@ def start_service(
 
 
 def _chosen(config: pytest.Config) -> list[str]:
-    try:
-        return list(kinds(config.getoption("--broker")))
-    except ValueError as problem:
-        raise pytest.UsageError(str(problem)) from problem
+    return list(kinds(config.getoption("--broker")))
 
 
 def _or_skip(config: pytest.Config, kind: str, start: Callable[[], T]) -> T:

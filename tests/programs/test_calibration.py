@@ -22,6 +22,12 @@ def shop():
     return shop_histories(seed=3)
 
 
+@pytest.fixture(scope="module")
+def one_window(shop):
+    """What is calibrated on one window before now."""
+    return calibrate(*shop, RECIPE, Cut(20), windows=1)
+
+
 def test_weights_are_learnt_on_the_windows_before_now(shop):
     found = calibrate(*shop, RECIPE, Cut(20), windows=2)
 
@@ -30,12 +36,12 @@ def test_weights_are_learnt_on_the_windows_before_now(shop):
     assert found.ndcg[found.source] >= found.ndcg["stated"] > found.ndcg["popularity"]
 
 
-def test_one_window_is_enough_to_learn_from(shop):
-    assert calibrate(*shop, RECIPE, Cut(20), windows=1).windows == 1
+def test_one_window_is_enough_to_learn_from(one_window):
+    assert one_window.windows == 1
 
 
-def test_the_same_data_give_the_same_calibration(shop):
-    assert calibrate(*shop, RECIPE, Cut(20), windows=1) == calibrate(*shop, RECIPE, Cut(20), windows=1)
+def test_the_same_data_give_the_same_calibration(shop, one_window):
+    assert calibrate(*shop, RECIPE, Cut(20), windows=1) == one_window
 
 
 def test_with_too_little_data_the_index_alone_answers():

@@ -1,5 +1,6 @@
 """`alsobought demo`: what it shows, and that Ctrl-C ends all of it, whenever it comes."""
 
+import contextlib
 import shlex
 import signal
 import subprocess
@@ -19,7 +20,7 @@ STOP_S = 5
 
 @pytest.fixture
 def demo(tmp_path):
-    """Start a small demo; its process is gone when the test ends."""
+    """Start a small demo; its processes are gone when the test ends."""
     started = []
 
     def start(*arguments):
@@ -37,9 +38,13 @@ def demo(tmp_path):
 
     yield start
     for process in started:
+        left = all_of(process) if process.poll() is None else []
         process.kill()
         process.wait()
         process.stdout.close()
+        for child in left:  # its service and trainer: killed, it could not end them
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def read_until(process, beginning):

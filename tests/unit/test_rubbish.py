@@ -37,6 +37,7 @@ def test_whatever_comes_is_dealt_with_in_one_of_the_stated_ways(targets, name, c
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow("thousands of odd records")
 def test_the_search_gets_as_far_as_orders_products_answers_and_most_ways_to_be_refused(targets):
     for target in (targets.purchases, targets.catalogue, targets.requests):
         search(target, examples=1500)

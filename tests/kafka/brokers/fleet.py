@@ -3,11 +3,13 @@
 A kind that this machine cannot start is remembered with the reason, which the end of the run says loudly.
 """
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.kafka.brokers.broker import Broker, EmbeddedKafka, GivenBroker
-from tests.kafka.brokers.jars import Unavailable
+from tests.kafka.brokers.jars import JARS, Unavailable
 from tests.kafka.brokers.java import JavaBroker
 
 ALL = ("embedded", "java", "docker")
@@ -24,6 +26,15 @@ def kinds(choice: str) -> tuple[str, ...]:
     if ":" in choice:
         return ("own",)
     raise ValueError(f"--broker={choice}: choose all, {', '.join(ALL)} or the HOST:PORT of a broker of your own")
+
+
+def may_start(kind: str) -> bool:
+    """Whether it looks as if this machine could start one of this kind; only starting it tells for certain."""
+    if kind == "java":
+        return shutil.which("java") is not None and (JARS.is_dir() or shutil.which("mvn") is not None)
+    if kind == "docker":
+        return "DOCKER_HOST" in os.environ or Path("/var/run/docker.sock").exists()
+    return True
 
 
 class Fleet:

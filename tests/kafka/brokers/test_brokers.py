@@ -13,6 +13,8 @@ from tests.kafka.conftest import Topics
 from tests.kafka.support.records import Record, Shape, purchase, tombstone
 from tests.kafka.support.shop_client import ShopClient
 
+pytestmark = pytest.mark.every_broker
+
 
 def test_what_is_sent_is_read_back_byte_for_byte(topics: Topics, shop: ShopClient) -> None:
     topic = topics("purchases")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kafka.chaos.scenario import Scenario
+from tests.lanes import say_at_the_end
 
-FOUND = pytest.StashKey[list[str]]()
 _AROUND_S = 25.0  # what a scenario takes beside its chaos: starting brokers, catching up, comparing
 _PATIENCE_S = 600.0  # beyond its time a scenario hangs
 
@@ -27,11 +27,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(_seconds(config, items, marker) + _PATIENCE_S))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line in config.stash.get(FOUND, []):
-        terminalreporter.write_line(line)
-
-
 @pytest.fixture
 def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """The time and the chance that this test has; what it tells is shown at the end of the run."""
@@ -45,7 +40,7 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
     scenario = Scenario(seconds, chance)
     yield scenario
     told = "; ".join(scenario.told) or "nothing was found out"
-    config.stash.setdefault(FOUND, []).append(f"chaos, seed {seed}: {name}: {told}")
+    say_at_the_end(config, f"chaos, seed {seed}: {name}: {told}")
 
 
 def _seconds(config: pytest.Config, items: list[pytest.Item], marker: pytest.Mark) -> float:

@@ -19,7 +19,7 @@ from tests.kafka.support import load, oracle
 from tests.kafka.support.faketime import Clock
 from tests.kafka.support.proxy import Proxy
 from tests.kafka.support.running_shop import make_topics, named_topics, running_shop
-from tests.kafka.support.service import Service
+from tests.kafka.support.service import LOOKS_OFTEN, Service
 from tests.kafka.support.shop_client import ShopClient
 
 pytestmark = pytest.mark.needs_real_broker(one=True)
@@ -150,13 +150,8 @@ def test_clocks_that_jump_an_hour_either_way(scenario: Scenario, broker, tmp_pat
 @pytest.mark.parametrize("which", ["purchases", "requests", "both"])
 @pytest.mark.chaos(weight=1, least_s=1)
 def test_partitions_added_while_it_runs(scenario: Scenario, broker, tmp_path, which):
-    from tests.kafka.operations.test_topics import LOOKS_OFTEN  # noqa: PLC0415
-
-    with running_shop(broker, tmp_path, partitions=3, **PATIENT) as shop:
+    with running_shop(broker, tmp_path, partitions=3, pace=LOOKS_OFTEN, **PATIENT) as shop:
         service, topics = shop.service, shop.topics
-        service.stop()
-        service.program = LOOKS_OFTEN
-        service.start()
         crowd = load.Crowd(customers=60)
         shop.client.send(topics.purchases, *load.purchases(400, seed=1, crowd=crowd))
         grown = [topics.purchases] * (which != "requests") + [topics.requests] * (which != "purchases")

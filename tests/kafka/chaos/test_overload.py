@@ -22,6 +22,7 @@ ALLOWED_S = 2.0
 EXPIRED = "alsobought_requests_expired_total"
 
 
+@pytest.mark.alone("measures what the service can do, and sends three times as much")
 @pytest.mark.chaos(weight=1, least_s=4)
 def test_requests_at_three_times_capacity(scenario: Scenario, broker, tmp_path):
     chance = scenario.chance

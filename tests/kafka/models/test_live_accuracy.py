@@ -3,20 +3,24 @@
 import pytest
 
 from tests.kafka.brokers.broker import eventually
+from tests.kafka.support import learnt_models
+from tests.kafka.support.learnt_models import CUSTOMERS
 from tests.kafka.support.load import CAMPING_THINGS, TEA_THINGS, two_interests
 from tests.kafka.support.records import Record, purchase
 from tests.kafka.support.running_shop import RunningShop, running_shop
 
-CUSTOMERS = 120
 JUDGED = 'alsobought_judged_purchases_total{brand="none"}'
 
 
 @pytest.fixture
-def judging(broker, tmp_path):
+def judging(broker, tmp_path, once_per_run):
     """A shop whose model has learnt from every purchase but the fifth product of each customer."""
-    with running_shop(broker, tmp_path, role="both", train_min_new_events="360", train_max_wait_s="1000") as shop:
+    learnt = once_per_run("two-interests", learnt_models.learn)
+    with running_shop(broker, tmp_path, partitions=learnt_models.PARTITIONS) as shop:
         shop.buy(*two_interests(CUSTOMERS))
-        eventually(lambda: shop.service.metric("alsobought_model_version") > 0, "a model answers", timeout_s=60)
+        stored = lambda: shop.service.metric('alsobought_events_total{outcome="applied"}') == CUSTOMERS * 3  # noqa: E731
+        eventually(stored, "all of it is stored")
+        learnt_models.take(shop, learnt)
         eventually(lambda: shop.service.metric(JUDGED) == 0, "nothing was judged yet")
         yield shop
 

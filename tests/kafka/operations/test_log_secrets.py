@@ -51,7 +51,7 @@ def asked(replies: str) -> list[Record]:
 def test_no_secret_no_phone_number_and_no_payload_is_in_any_log(broker, tmp_path):
     key, token = secrets.token_hex(16), secrets.token_hex(16)
     hidden = {"phone_hash_key": key, "http_token": token, "log_level": "debug"}
-    with running_shop(broker, tmp_path, role="both", train_min_new_events="10", **hidden) as shop:
+    with running_shop(broker, tmp_path, role="both", cold=True, train_min_new_events="10", **hidden) as shop:
         shop.buy(*sold())
         shop.client.send(shop.topics.catalog, product(f"{MARK}-tea", title=MARK), Record(MARK.encode(), b"{zebra"))
         shop.client.send(shop.topics.requests, *asked(shop.topics.replies))

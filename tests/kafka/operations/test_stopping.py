@@ -8,6 +8,8 @@ from tests.kafka.brokers.broker import eventually
 from tests.kafka.support import load, oracle
 from tests.kafka.support.running_shop import running_shop
 
+pytestmark = pytest.mark.every_broker
+
 STOP_WITHIN_S = 10.0
 
 
@@ -15,7 +17,7 @@ STOP_WITHIN_S = 10.0
 def busy(broker, tmp_path):
     """A shop whose service is at work on a stream of purchases."""
     with (
-        running_shop(broker, tmp_path, ingest_batch_records="100", request_max_age_ms="600000") as shop,
+        running_shop(broker, tmp_path, cold=True, ingest_batch_records="100", request_max_age_ms="600000") as shop,
         load.Selling(broker, shop.topics.purchases, seed=11),
     ):
         eventually(lambda: shop.service.metric("alsobought_events_total") > 200, "purchases are coming in")

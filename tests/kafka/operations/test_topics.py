@@ -11,12 +11,9 @@ from tests.kafka.brokers.broker import eventually
 from tests.kafka.support import load, oracle
 from tests.kafka.support.records import purchase
 from tests.kafka.support.running_shop import make_topics, named_topics, running_shop
-from tests.kafka.support.service import Service
+from tests.kafka.support.service import LOOKS_OFTEN, Service
 from tests.kafka.support.shop_client import ShopClient
 
-# It looks every 15 s whether the topic is still the same one: too long to wait for here.
-_OFTEN = "import consumers.loop.worker; consumers.loop.worker._TOPIC_CHECK_S = 1"
-LOOKS_OFTEN = ["-c", f"{_OFTEN}; from serving.cli.main import main; main()"]
 FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
@@ -116,10 +113,7 @@ def test_a_topic_made_anew_while_it_was_stopped_is_said_and_read_from_its_start(
 
 @pytest.mark.needs_real_broker(one=True)
 def test_a_topic_made_anew_while_it_runs_is_said_and_read_from_its_start(broker, tmp_path):
-    with running_shop(broker, tmp_path, partitions=1) as shop:
-        shop.service.stop()
-        shop.service.program = LOOKS_OFTEN
-        shop.service.start()
+    with running_shop(broker, tmp_path, partitions=1, pace=LOOKS_OFTEN) as shop:
         shop.ask_after(shop.buy(*(purchase("c-1", f"old-{number}") for number in range(5)))[-1], "c-1")
         recreate(broker, shop.topics.purchases, 1)
         shop.buy(*(purchase("c-1", f"new-{number}") for number in range(9)))

@@ -9,6 +9,8 @@ from tests.kafka.brokers.broker import eventually
 from tests.kafka.support.records import Read, Record, Shape, purchase, request
 from tests.kafka.support.running_shop import RunningShop, running_shop
 
+pytestmark = pytest.mark.every_broker
+
 CORRELATION = {
     Shape.SPRING: "kafka_correlationId",
     Shape.NESTJS: "kafka_correlationId",

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from tests.kafka.brokers.broker import eventually
 from tests.kafka.support.load import CAMPING_THINGS, TEA_THINGS
 from tests.kafka.support.records import product, purchase, tombstone
+
+pytestmark = pytest.mark.every_broker
 
 
 def offered(reply: Any) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from consumers.pace import Pace
 from tests.kafka.brokers.broker import Broker, eventually
 from tests.kafka.support.records import Read, Record
 from tests.kafka.support.service import Service, ShopTopics
@@ -63,13 +64,17 @@ def running_shop(
     role: str = "worker",
     purchases_config: Mapping[str, str] = MappingProxyType({}),
     dead_letters_config: Mapping[str, str] = MappingProxyType({}),
+    pace: Pace | None = None,
+    cold: bool = False,
     **settings: str,
 ) -> Iterator[RunningShop]:
-    """A shop with fresh topics whose service is ready; all of it ends with the context."""
+    """A shop with fresh topics whose service is ready; all of it ends with the context. `pace`, `cold`: see Service."""
     prefix = f"{_readable(folder.name)}-{uuid.uuid4().hex[:8]}"
     topics = named_topics(prefix)
     make_topics(broker, topics, partitions, purchases_config, dead_letters_config)
-    service = Service(broker, topics, folder / "service", group=f"{prefix}-group", role=role, settings=settings)
+    service = Service(
+        broker, topics, folder / "service", group=f"{prefix}-group", role=role, settings=settings, pace=pace, cold=cold
+    )
     with ShopClient(broker) as client:
         try:
             yield RunningShop(broker, topics, service.start(), client)

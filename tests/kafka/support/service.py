@@ -13,22 +13,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import Settings
+from consumers.pace import Pace
 from tests.kafka.brokers.broker import Broker
+from tests.kafka.support.warm_parent import WarmParent, WarmProcess
 
 ROOT = Path(__file__).parents[3]
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 COMMAND_TIMEOUT_S = 60.0
 HTTP_TIMEOUT_S = 10.0
+QUICK_PACE = Pace(chores_s=0.2, check_s=0.5, first_wait_s=5.0, settle_s=10.0, retry_s=5.0, restart_s=1.0)
+"""Where a shop's operator would not notice a wait, a test does. How long ends may take stays as it is."""
+LOOKS_OFTEN = replace(QUICK_PACE, topic_check_s=1.0)
+"""For tests of what a look at the topics finds out, which a shop has every 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,13 @@ class ShopTopics:
 class Service:
     """`folder` is its own; `settings` are more ALSOBOUGHT_* variables (their names may leave the prefix out).
 
-    `service.log` in the folder goes on over restarts; `data_dir` is `folder`/data; `program` is what Python runs.
+    `service.log` in the folder goes on over restarts; `data_dir` is `folder`/data. With a warm parent, each start is
+    forked from it and keeps `pace`, a quick one by default; a `cold` service, and each without a warm parent, is
+    `python -m serving` itself.
     """
+
+    warm_parent: ClassVar[WarmParent | None] = None
+    usually_cold: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -74,8 +85,11 @@ class Service:
         group: str,
         role: str = "both",
         settings: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
+        cold: bool = False,
     ) -> None:
         self.folder, self.role = folder, role
+        self.pace, self.cold = pace, cold
         self.data_dir, self.log = folder / "data", folder / "service.log"
         self.environment = {
             "ALSOBOUGHT_BOOTSTRAP_SERVERS": broker.bootstrap,
@@ -88,11 +102,11 @@ class Service:
             **topics.environment(),
             **{_variable(name): value for name, value in (settings or {}).items()},
         }
-        self.program = ["-m", "serving"]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | WarmProcess | None = None
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> subprocess.Popen[bytes] | WarmProcess:
+        """The process that was started last."""
         assert self._process is not None, "the service was not started"
         return self._process
 
@@ -110,15 +124,23 @@ class Service:
         assert not self.is_running, f"the service already runs as process {self.process.pid}"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self.program, "run"],
-                env=_clean_environment() | self.environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            environment = _clean_environment() | self.environment
+            cold = self.cold or (self.usually_cold and self.pace is None)
+            parent = None if cold else self.warm_parent
+            if parent is not None:
+                self._process = parent.start(
+                    ["run"], pace=self.pace or QUICK_PACE, environment=environment, folder=self.folder, log=log.fileno()
+                )
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "serving", "run"],
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         if wait:
             self.wait_ready(timeout_s)
         return self

@@ -9,7 +9,7 @@ import pytest
 from consumers.file_import.earlier_imports import event_id
 from consumers.file_import.purchase_files import open_purchases
 from consumers.kafka.clients import KafkaClients
-from consumers.kafka.topic_reader import read_all
+from consumers.kafka.topic_reader import read_topic
 from model.store.reader import read_contents
 from serving.demo.show import PROPERTIES
 from tests.builders.running import environment, new_broker, ran, running, send, until
@@ -41,7 +41,9 @@ class Shop:
         return done.output
 
     def events(self):
-        values = [record.value for record in read_all(KafkaClients(self.broker.bootstrap, PROPERTIES), "purchases")]
+        clients = KafkaClients(self.broker.bootstrap, PROPERTIES)
+        read = read_topic(clients, "purchases", group="tests", setting="purchases_topic")
+        values = [record.value for record in read]
         return [json.loads(value) for value in values]
 
     def bought(self):

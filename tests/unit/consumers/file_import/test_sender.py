@@ -108,8 +108,6 @@ def test_a_missing_topic_is_named_and_not_created(broker, clients, orders):
     assert "sales" not in clients.admin().list_topics(timeout=5).topics
 
 
-def test_a_broker_that_does_not_answer_is_named(orders, monkeypatch):
-    monkeypatch.setattr("consumers.file_import.sender._CONNECT_S", 0.5)
-
+def test_a_broker_that_does_not_answer_is_named(orders):
     with pytest.raises(BrokerUnavailable, match=r"importing to purchases.*127\.0\.0\.1:1"):
-        import_purchases(KafkaClients("127.0.0.1:1", {}), "purchases", orders)
+        import_purchases(KafkaClients("127.0.0.1:1", {}), "purchases", orders, connect_s=0.5)

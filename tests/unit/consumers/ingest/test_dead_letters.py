@@ -6,7 +6,6 @@ import pytest
 from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
-from consumers.ingest import dead_letters
 from consumers.ingest.dead_letters import (
     PREFIX,
     SIZE_HEADER,
@@ -130,12 +129,11 @@ def test_a_broker_that_refuses_is_said_and_nothing_is_taken_for_delivered(client
         DeadLetters(clients.producer(), dead).deliver([letter()])
 
 
-def test_a_broker_that_does_not_answer_is_said(clients, monkeypatch, dead):
-    monkeypatch.setattr(dead_letters, "_DELIVERY_S", 0.0)
+def test_a_broker_that_does_not_answer_is_said(clients, dead):
     producer = clients.producer(linger_ms="500")
 
     with pytest.raises(BrokerUnavailable, match="were not delivered"):
-        DeadLetters(producer, dead).deliver([letter()])
+        DeadLetters(producer, dead, delivery_s=0.0).deliver([letter()])
 
     producer.flush(5)
 

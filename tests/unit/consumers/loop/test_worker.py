@@ -12,6 +12,7 @@ from consumers.ingest.dead_letters import origin_of
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.embedded_broker import EmbeddedBroker
 from consumers.kafka.records import ReadError
+from consumers.pace import Pace
 from model.store.schema import StoreUnavailable
 from tests.builders.worker_world import World
 
@@ -308,8 +309,8 @@ def test_a_turn_that_took_too_long_for_kafka_is_told_and_counted(world, capsys):
     assert "loop_too_slow" in capsys.readouterr().out
 
 
-def test_a_close_that_never_ends_is_not_waited_for(world, monkeypatch):
-    monkeypatch.setattr("consumers.loop.worker._CLOSE_S", 0.1)
+def test_a_close_that_never_ends_is_not_waited_for(world):
+    world.worker.pace = Pace(leave_s=0.1)
     never = threading.Event()
     world.worker.consumer = SimpleNamespace(close=never.wait)
 

@@ -105,6 +105,7 @@ def test_enough_purchases_make_a_model_that_is_announced(settings, shop, broker)
     assert announced(settings, broker) == [("", versions(settings.models_folder)[0])]
 
 
+@pytest.mark.slow("learns two models")
 def test_a_first_model_answers_before_a_calibrated_one_is_made(settings, broker):
     histories, keys = shop_histories(days=90)
     orders = [
@@ -295,6 +296,7 @@ def test_what_is_no_training_is_not_counted_as_one(event):
     assert metrics.registry.get_sample_value("alsobought_trainings_total", {"outcome": event}) is None
 
 
+@pytest.mark.slow("a trainer as a process of its own")
 def test_the_process_learns_tells_and_ends(settings, shop):
     shop(40)
     metrics = Metrics()

@@ -88,6 +88,7 @@ def digest_of_a_training_and_an_update():
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
+@pytest.mark.slow("learns in two more processes")
 def test_the_same_data_and_seed_give_the_same_vectors_in_any_process(hash_seed):
     code = "import test_item2vec as here; print(here.digest_of_a_training_and_an_update())"
     root = Path(__file__).parents[4]

@@ -70,15 +70,6 @@ def test_without_a_window_to_choose_on_all_is_judged_untuned():
     assert "window 0: EASE" in steps
 
 
-def test_the_steps_named_before_are_those_that_come_in_their_order():
-    named, seen = [], []
-    plan = Plan(cut=Cut(20), windows=2, validation=1, seeds=2, recipe=OfflineRecipe(parameters=PARAMETERS))
-    progress = lambda what, _done: seen.append(what)  # noqa: E731
-    list(tables(*shop_histories(), plan, progress, lambda _found, steps: named.extend(steps)))
-
-    assert list(dict.fromkeys(seen)) == named
-
-
 def test_nothing_to_learn_from_is_known_at_once():
     with pytest.raises(TooLittleData):
         list(tables(*shop_histories(customers=20), Plan(cut=Cut(20), recipe=OfflineRecipe(parameters=PARAMETERS))))

@@ -26,6 +26,7 @@ def test_every_command_that_reads_files_has_the_same_options(name):
     assert shared <= options_of(alsobought.get_command(click.Context(alsobought), name))
 
 
+@pytest.mark.slow("learns a comparison")
 def test_evaluate_reads_what_import_reads(tmp_path):
     path = write_csv(tmp_path / "purchases.csv", *shop_histories(customers=120))
     text = path.read_text().replace("customer_id,order_id,product_id,ts", "Kunde,order_id,Ware,ts").replace(",", ";")
@@ -37,6 +38,7 @@ def test_evaluate_reads_what_import_reads(tmp_path):
     assert json.loads(result.stdout)["windows"][0]["rows"][0]["model"] == "alsobought"
 
 
+@pytest.mark.slow("learns a comparison")
 def test_evaluate_says_what_was_left_out(tmp_path):
     path = write_csv(tmp_path / "purchases.csv", *shop_histories(customers=120))
     path.write_text(path.read_text() + "\n,o,tea,2026-01-02\n")

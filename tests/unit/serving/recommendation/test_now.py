@@ -39,6 +39,7 @@ def models(shop):
 
 
 @pytest.mark.parametrize("later_s", [YEAR_S, 10 * DAY_S])
+@pytest.mark.slow("builds a shop for each order of arrival")
 def test_the_order_in_which_history_and_today_arrive_changes_no_answer(models, tmp_path, later_s):
     shops = [shop_in_order(tmp_path / order, models, order, later_s=later_s) for order in ("first", "last", "amid")]
 

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from config.errors import ConfigError
 from config.settings import Settings
 from consumers.kafka.clients import BrokerUnavailable
+from consumers.pace import Pace
 from serving.demo.show import PROPERTIES
 from serving.runtime.data_folder import exclusive
 from serving.runtime.service import Service, run_service
@@ -107,7 +108,7 @@ def test_a_port_that_is_taken_is_refused_before_kafka_is_asked(tmp_path):
 
 def test_a_broker_that_does_not_answer_is_waited_for_and_then_named_with_what_to_check(tmp_path, logs):
     with pytest.raises(BrokerUnavailable) as caught:
-        run_service(settings_for(tmp_path), broker_wait_s=0.1)
+        run_service(settings_for(tmp_path), pace=Pace(broker_wait_s=0.1))
 
     assert "127.0.0.1:1" in str(caught.value)
     assert "Connection refused" in str(caught.value)
@@ -139,6 +140,7 @@ def test_the_versions_say_which_one_answers_and_which_are_kept(broker, folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow("a service and its trainer as processes")
 def test_a_signal_ends_the_service_and_its_trainer_in_time_with_exit_code_0(tmp_path, number):
     with new_broker() as broker, running(broker, tmp_path / "data") as service:
         send(broker, "purchases", *((f"c-{n}", bought(f"c-{n}")) for n in range(50)))
