@@ -19,7 +19,7 @@ from config.value_types import (
     KafkaProperties,
     OptionalFolder,
     Replicas,
-    ReplyTopics,
+    ReplyTopicNames,
     Servers,
     TopicName,
     VisibleText,
@@ -70,7 +70,7 @@ class TopicSettings(Section):
     """Topic on which new models are announced."""
     dead_letters_topic: TopicName = "alsobought-dead-letters"
     """Topic that takes records that could not be read, as they came, with the reason in headers."""
-    reply_topics: ReplyTopics = ()
+    reply_topics: ReplyTopicNames = ()
     """Topics that a request may name for its reply, a * at the end stands for any ending; empty: only replies_topic."""
     create_topics: bool = True
     """Create missing topics at start."""

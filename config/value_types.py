@@ -87,7 +87,7 @@ TopicName = Annotated[
 InstanceId = Annotated[
     str | None, AfterValidator(_kafka_name), Allowed("1 to 249 letters, digits, dots, underscores or hyphens")
 ]
-ReplyTopics = Annotated[
+ReplyTopicNames = Annotated[
     tuple[str, ...],
     NoDecode,
     BeforeValidator(_list),

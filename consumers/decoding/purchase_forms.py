@@ -10,7 +10,7 @@ from consumers.decoding.loose_values import Id
 NOTHING = msgspec.Raw(b"null")
 
 
-class Item(msgspec.Struct, gc=False):
+class ItemForm(msgspec.Struct, gc=False):
     """One line of an order."""
 
     product_id: Id
@@ -28,7 +28,7 @@ class Types(msgspec.Struct, gc=False):
     status: object = None
 
 
-class Event(msgspec.Struct, gc=False):
+class EventForm(msgspec.Struct, gc=False):
     """A plain purchase, or an envelope with one in its `payload`."""
 
     event_id: Id | None = None
@@ -36,7 +36,7 @@ class Event(msgspec.Struct, gc=False):
     phone: str | None = None
     brand_id: Id | None = None
     occurred_at: str | int | float | None = None
-    items: list[Item] | None = None
+    items: list[ItemForm] | None = None
     event_type: str | None = None
     payload: msgspec.Raw = NOTHING
     # what other systems call it; looked at only for words that take an order back
@@ -59,7 +59,7 @@ class CloudEvent(msgspec.Struct, gc=False):
     time: str | None = None
 
 
-EVENT = msgspec.json.Decoder(Event)
+EVENT = msgspec.json.Decoder(EventForm)
 CLOUD_EVENT = msgspec.json.Decoder(CloudEvent)
 
 

@@ -19,7 +19,7 @@ from consumers.decoding.fields import MAX_ID_CHARACTERS, InvalidRecord, T, check
 from consumers.decoding.foreign_bytes import framing
 from consumers.decoding.loose_values import Id, id_text, number
 from consumers.decoding.plain_purchases import MAX_ITEMS, MAX_PRICE, plain_purchase
-from consumers.decoding.purchase_forms import CLOUD_EVENT, EVENT, Event, Item, Types, is_given, types_in
+from consumers.decoding.purchase_forms import CLOUD_EVENT, EVENT, EventForm, ItemForm, Types, is_given, types_in
 from model.purchases.changes import Forget, Purchase
 
 V = TypeVar("V")
@@ -95,7 +95,7 @@ class PurchaseDecoder:
             event_id=optional_id(event.event_id, "event_id"),
         )
 
-    def _open(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
+    def _open(self, value: bytes, headers: Mapping[str, bytes]) -> EventForm:
         """Take an event out of its CloudEvents envelope, where it has one. Raises `OtherEvent` and `InvalidRecord`."""
         if headers.get("content-type", b"").lower().startswith(b"application/cloudevents"):
             return self._of_cloud_event(value)
@@ -112,7 +112,7 @@ class PurchaseDecoder:
             _complete(event, source, name, text(headers.get("ce_time"), "ce_time"))
         return event
 
-    def _of_cloud_event(self, value: bytes) -> Event:
+    def _of_cloud_event(self, value: bytes) -> EventForm:
         cloud = parsed(CLOUD_EVENT, value)
         self._check_type(cloud.type, "type")
         event = parsed(EVENT, cloud.data, "data")
@@ -125,7 +125,7 @@ class PurchaseDecoder:
                 shown_type(event_type), name, "is not among the types that the setting purchase_types takes"
             )
 
-    def _refuse_other(self, event: Event | Types) -> None:
+    def _refuse_other(self, event: EventForm | Types) -> None:
         self._check_type(event.event_type if isinstance(event.event_type, str) else None, "event_type")
         also = event.other_type, event.camel_type, event.event, event.status
         if also == _NONE_SAID:
@@ -162,7 +162,7 @@ class PurchaseDecoder:
             return Forget(profile, self.profile_of_phone(profile, "key"))
         return Forget(profile)
 
-    def _profile(self, event: Event) -> str:
+    def _profile(self, event: EventForm) -> str:
         if event.profile_id is not None:
             return checked_id(taken(id_text, event.profile_id, "profile_id"), "profile_id")
         if event.phone is not None:
@@ -182,14 +182,14 @@ class PurchaseDecoder:
         raise InvalidRecord("out_of_range", name, f"{shown} {plausible.why_not(seconds, self.max_future_s)}")
 
 
-def _complete(event: Event, source: str, name: str, time: str | None) -> None:
+def _complete(event: EventForm, source: str, name: str, time: str | None) -> None:
     """What a CloudEvent says of itself stands in for what its data leaves out."""
     if name and not event.event_id:  # the pair is what CloudEvents calls unique; a source may be a long address
         event.event_id = "ce-" + hmac.digest(b"cloudevents", f"{source}\x1f{name}".encode(), "sha256").hex()
     event.occurred_at = event.occurred_at or time or None
 
 
-def _unwrapped(envelope: Event) -> Event:
+def _unwrapped(envelope: EventForm) -> EventForm:
     """The payload's fields, completed by the envelope's."""
     event = parsed(EVENT, envelope.payload, "payload")
     for name in ("event_id", "profile_id", "phone", "brand_id", "occurred_at"):
@@ -198,7 +198,7 @@ def _unwrapped(envelope: Event) -> Event:
     return event
 
 
-def _lines(items: list[Item] | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _lines(items: list[ItemForm] | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Product ids and prices; of a product that stands twice the last price that was said counts."""
     if not items:
         raise InvalidRecord("missing_field", "items", "items is missing or empty: an order has at least one")
@@ -214,7 +214,7 @@ def _lines(items: list[Item] | None) -> tuple[tuple[str, ...], tuple[float, ...]
     return tuple(lines), tuple(lines.values())
 
 
-def _checked_line(at: int, item: Item) -> tuple[str, float | None]:
+def _checked_line(at: int, item: ItemForm) -> tuple[str, float | None]:
     """Product id and price of one of the items."""
     product_id, price, quantity = item.product_id, item.price, item.quantity
     if not isinstance(product_id, str):

@@ -17,7 +17,9 @@ from consumers.file_import.file_lines import LineAccount
 NO_OBJECT = "line is not a JSON object"
 _DEEPEST = 6  # what lies deeper stays JSON text
 
-Kind = dict[str, Any] | list[Any] | str | None  # of an object, of a list ([kind]), of text or of other JSON, of null
+JsonKind = (
+    dict[str, Any] | list[Any] | str | None
+)  # of an object, of a list ([kind]), of text or of other JSON, of null
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ def clean_json(pieces: Iterator[str], out: BinaryIO) -> CleanJson:
         text.take(len(line) + 1, 1)
     if line is not None and line.lstrip().startswith("["):
         return _array(text, out, account)
-    kind: Kind = {}
+    kind: JsonKind = {}
     while (line := text.next_line()) is not None:
         kind = _line(line, text.line, kind, out, account)
         text.take(len(line) + 1, 1)
@@ -46,7 +48,7 @@ def clean_json(pieces: Iterator[str], out: BinaryIO) -> CleanJson:
     return CleanJson(_columns(kind), account, text.longest * 4)
 
 
-def _line(line: str, number: int, kind: Kind, out: BinaryIO, account: LineAccount) -> Kind:
+def _line(line: str, number: int, kind: JsonKind, out: BinaryIO, account: LineAccount) -> JsonKind:
     if not line.strip():
         account.other += 1
         return kind
@@ -92,7 +94,7 @@ def _array(text: TextBuffer, out: BinaryIO, account: LineAccount) -> CleanJson:
     except msgspec.DecodeError:
         elements = []
         account.reject(1, "file is not a JSON array", whole)
-    kind: Kind = {}
+    kind: JsonKind = {}
     longest = 0
     for at, element in enumerate(elements, 1):
         one = msgspec.json.format(bytes(element), indent=-1).decode()
@@ -102,20 +104,20 @@ def _array(text: TextBuffer, out: BinaryIO, account: LineAccount) -> CleanJson:
     return CleanJson(_columns(kind), account, longest * 4)
 
 
-def _kind(value: Any, depth: int = 0) -> Kind:
+def _kind(value: Any, depth: int = 0) -> JsonKind:
     if value is None:
         return None
     if isinstance(value, dict) and value and depth < _DEEPEST:
         return {name: _kind(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list) and depth < _DEEPEST:
-        inner: Kind = None
+        inner: JsonKind = None
         for each in value:
             inner = _merged(inner, _kind(each, depth + 1))
         return [inner]
     return "JSON" if isinstance(value, (dict, list)) else "VARCHAR"
 
 
-def _merged(one: Kind, other: Kind) -> Kind:
+def _merged(one: JsonKind, other: JsonKind) -> JsonKind:
     """What holds both."""
     if one is None or other is None or one == other:
         return other if one is None else one
@@ -126,7 +128,7 @@ def _merged(one: Kind, other: Kind) -> Kind:
     return "JSON"
 
 
-def _columns(kind: Kind) -> dict[str, str]:
+def _columns(kind: JsonKind) -> dict[str, str]:
     assert isinstance(kind, dict)
     columns: dict[str, str] = {}
     for name, inner in kind.items():
@@ -135,7 +137,7 @@ def _columns(kind: Kind) -> dict[str, str]:
     return columns
 
 
-def _type(kind: Kind) -> str:
+def _type(kind: JsonKind) -> str:
     if isinstance(kind, dict):
         distinct: dict[str, str] = {}
         for name, inner in kind.items():

@@ -13,7 +13,7 @@ from consumers.file_import.inputs import UnreadableFile
 from consumers.file_import.parts import LINE, identifier
 
 _NESTED = {"list", "array", "struct", "map", "union"}
-Types = dict[str, DuckDBPyType]
+ColumnTypes = dict[str, DuckDBPyType]
 
 
 ELEMENTS = 1 << 28  # rows made of one line are numbered within it, by two lists one in the other
@@ -26,7 +26,7 @@ def element(index: str, *, inner: bool) -> str:
     return f"{LINE} + {clipped}" if inner else f"{LINE} * {ELEMENTS} + {clipped} * {_OUTER}"
 
 
-def flat(name: str, source: str, types: Types, unnest: Sequence[str]) -> tuple[str, Types]:
+def flat(name: str, source: str, types: ColumnTypes, unnest: Sequence[str]) -> tuple[str, ColumnTypes]:
     """SQL of the table with a column for each field of an object, and a row for each element of the lists named.
 
     Raises UnreadableFile for a name that is no list's.

@@ -1,4 +1,4 @@
-"""The rows of a purchases file as lines of orders: every cell read for what it means, every row judged.
+"""The rows of a purchases file as lines of orders: every cell read for what it means, every row validated.
 
 In: a table and which column holds what. Out: the scratch database's table `staged`, one row for each of the file, with
 the reason why it cannot be used or NULL. Promise: how numbers are written is decided from the whole column.
@@ -45,11 +45,11 @@ _STAGE = """CREATE TABLE staged AS WITH
   FROM {source} AS alsobought_row),
  bared AS (SELECT *, {time_ms} AS time_ms, {quantity_bare} AS quantity_text, {price_bare} AS price_text FROM texts),
  read AS (SELECT *, {quantity_number} AS quantity, {price_number} AS price FROM bared),
- judged AS (SELECT *, {reason} AS reason FROM read)
+ validated AS (SELECT *, {reason} AS reason FROM read)
 SELECT row, customer, order_id, product, brand, time_ms, quantity, price, reason,
  coalesce('o' || order_id, 't' || time_ms) AS basket, CASE WHEN reason IS NOT NULL THEN {content} END AS content,
  CASE WHEN reason IS NULL AND price IS NULL THEN price_dressed END AS price_unread
-FROM judged"""
+FROM validated"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ _CELLS = """CREATE TABLE cells AS WITH
   {price} AS price_dressed, lower({withdrawn}) AS withdrawn_text, alsobought_row FROM {source} AS alsobought_row),
  bared AS (SELECT *, {price_bare} AS price_text, CASE WHEN withdrawn_text IN ({yes}) THEN true
   WHEN withdrawn_text IN ({no}) THEN false END AS withdrawn FROM texts),
- judged AS (SELECT *, CASE WHEN product IS NULL THEN 'no product'
+ validated AS (SELECT *, CASE WHEN product IS NULL THEN 'no product'
   WHEN {bad_product} THEN 'product id too long or with control characters'
   WHEN {scientific} THEN 'product id in scientific notation: a spreadsheet has cut its digits off, export it as text'
   WHEN {bad_brand} THEN 'brand id too long or with control characters'
@@ -38,14 +38,14 @@ _CELLS = """CREATE TABLE cells AS WITH
   END AS cells_reason FROM bared)
 SELECT row, product, title, category, brand, withdrawn, price_text, price_dressed, cells_reason,
  CASE WHEN cells_reason IS NOT NULL OR NOT regexp_full_match(coalesce(price_text, '0'), '[0-9]{{1,9}}([.][0-9]+)?')
-  THEN {content} END AS content FROM judged"""
+  THEN {content} END AS content FROM validated"""
 _STAGE = """CREATE TABLE staged AS WITH
  read AS (SELECT *, {price} AS price FROM cells),
- judged AS (SELECT *, CASE WHEN cells_reason IS NOT NULL THEN cells_reason
+ validated AS (SELECT *, CASE WHEN cells_reason IS NOT NULL THEN cells_reason
   WHEN price < 0 THEN 'price below 0' WHEN price > 1e12 THEN 'price above 1e12' END AS reason FROM read)
 SELECT row, product, title, category, brand, withdrawn, price, reason,
  CASE WHEN reason IS NOT NULL THEN content END AS content,
- CASE WHEN reason IS NULL AND price IS NULL THEN price_dressed END AS price_unread FROM judged"""
+ CASE WHEN reason IS NULL AND price IS NULL THEN price_dressed END AS price_unread FROM validated"""
 _IN_ORDER = "SELECT product, brand, title, category, price, withdrawn FROM staged WHERE reason IS NULL ORDER BY row"
 
 
@@ -72,7 +72,7 @@ class CatalogRecord(NamedTuple):
 
 
 class ProductFile:
-    """A file that has been read and judged; `batches` gives its records."""
+    """A file that has been read and validated; `batches` gives its records."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, products: int, left_out: LeftOut, remarks: tuple[str, ...]
@@ -105,7 +105,7 @@ def open_products(
     decimal: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[ProductFile]:
-    """Read and judge a file; `brand_id` goes for rows that name no brand, `decimal` is the mark of fractions.
+    """Read and validate a file; `brand_id` goes for rows that name no brand, `decimal` is the mark of fractions.
 
     Raises UnreadableFile.
     """

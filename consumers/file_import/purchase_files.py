@@ -61,7 +61,7 @@ _MAY_LACK = {"order": "order_id", "quantity": "quantity", "price": "price"}
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FileContents:
     """What a file holds, known before the first event."""
 
     orders: int
@@ -75,7 +75,7 @@ class Contents:
     remarks: tuple[str, ...] = ()  # how the files were read, and what is worth saying of them
 
 
-class Event(NamedTuple):
+class PurchaseRecord(NamedTuple):
     """A record for the purchases topic."""
 
     key: bytes
@@ -84,9 +84,9 @@ class Event(NamedTuple):
 
 
 class PurchaseFile:
-    """A file that has been read and judged; `batches` gives its events."""
+    """A file that has been read and validated; `batches` gives its events."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, contents: FileContents) -> None:
         self.contents = contents
         self._connection = connection
 
@@ -106,12 +106,12 @@ class PurchaseFile:
         """Let `batches` give everything again."""
         earlier_imports.prepare(self._connection)
 
-    def batches(self, orders: int = 1_000) -> Iterator[list[Event]]:
+    def batches(self, orders: int = 1_000) -> Iterator[list[PurchaseRecord]]:
         """Yield every order once, oldest first (orders of one moment as in the file), about `orders` a batch.
 
         An order of more than 2,000 products comes as several events, and so do products that were added to an order.
         """
-        batch: list[Event] = []
+        batch: list[PurchaseRecord] = []
         for _, lines in groupby(self._lines(), itemgetter(0)):
             batch += _events(list(lines))
             if len(batch) >= orders:
@@ -139,7 +139,7 @@ def open_purchases(
     decimal: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[PurchaseFile]:
-    """Read and judge files; what a path may be says `open_table`.
+    """Read and validate files; what a path may be says `open_table`.
 
     Times before `earliest_ms` and after `latest_ms` are unusable; `brand_id` goes for rows that name no brand; `where`:
     what a row must fulfil; `decimal`: the mark of fractions, found out when None. Raises UnreadableFile for a file or
@@ -176,11 +176,11 @@ def open_purchases(
 
 def _contents(
     connection: duckdb.DuckDBPyConnection, table: TableFile, without: tuple[str, ...], remarks: tuple[str, ...]
-) -> Contents:
+) -> FileContents:
     totals = connection.execute(_TOTALS).fetchone()
     assert totals is not None
     orders, customers, first, last, lines = totals
-    return Contents(
+    return FileContents(
         orders=orders,
         lines=lines,
         customers=customers,
@@ -193,7 +193,7 @@ def _contents(
     )
 
 
-def _events(lines: list[tuple[Any, ...]]) -> list[Event]:
+def _events(lines: list[tuple[Any, ...]]) -> list[PurchaseRecord]:
     _, time_ms, brand, customer, order_id, is_known, *_ = lines[0]
     items = _items(lines)
     value: dict[str, Any] = {"event_id": "", "profile_id": customer}
@@ -211,7 +211,7 @@ def _events(lines: list[tuple[Any, ...]]) -> list[Event]:
         ]
     events = []
     for value["event_id"], value["items"] in parts:
-        events.append(Event(customer.encode(), msgspec.json.encode(value), time_ms))
+        events.append(PurchaseRecord(customer.encode(), msgspec.json.encode(value), time_ms))
     return events
 
 

@@ -16,7 +16,7 @@ import duckdb
 
 from consumers.file_import.inputs import UnreadableFile, inputs_of
 from consumers.file_import.known_exports import likely
-from consumers.file_import.nesting import ELEMENTS, Types, fields_of, flat, refuse_nested
+from consumers.file_import.nesting import ELEMENTS, ColumnTypes, fields_of, flat, refuse_nested
 from consumers.file_import.parts import LINE, Part, Reading, parts_of, together
 from model.progress import Progress
 
@@ -33,7 +33,7 @@ class TableFile:
     source: str  # SQL of the table, for FROM ... AS alsobought_row
     row: str  # SQL of the row's number, from 1
     types: dict[str, str] = field(default_factory=dict)  # DuckDB's type by column
-    kinds: Types = field(default_factory=dict)  # the same, with what is in lists and objects
+    kinds: ColumnTypes = field(default_factory=dict)  # the same, with what is in lists and objects
     parts: tuple[Part, ...] = ()
     remarks: tuple[str, ...] = ()  # what to say of how the files were read
     rows_a_line: int = 1  # a row's number, divided by this, is its line's number among all rows of the files
@@ -66,7 +66,7 @@ class TableFile:
                 refuse_nested(self.path, column, self.kinds[column])
         return found
 
-    def changed(self, source: str, types: Types, *remarks: str) -> "TableFile":
+    def changed(self, source: str, types: ColumnTypes, *remarks: str) -> "TableFile":
         """This table's files with other columns, out of SQL over it."""
         return replace(
             self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from consumers.decoding.catalogue import read_listed
 from consumers.decoding.fields import InvalidRecord
-from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
+from consumers.ingest.dead_letters import DeadLetter, LetterBox, send_dead_letters
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from model.catalogue.product import Product
@@ -45,5 +45,5 @@ class Catalogue:
             except InvalidRecord as error:
                 letters.append(DeadLetter(record, error.reason, str(error)))
             positions[self.position(record.partition)] = record.offset + 1
-        bury(self.dead_letters, letters, self.metrics)
+        send_dead_letters(self.dead_letters, letters, self.metrics)
         return self.store.list_products(products, positions)

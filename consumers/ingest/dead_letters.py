@@ -113,7 +113,7 @@ class LetterBox(Protocol):
         ...
 
 
-def bury(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metrics) -> None:
+def send_dead_letters(dead_letters: LetterBox, letters: Sequence[DeadLetter], metrics: Metrics) -> None:
     """Deliver these and count them. Raises `BrokerUnavailable`."""
     if not letters:
         return

@@ -15,7 +15,7 @@ from confluent_kafka import murmur2
 
 from consumers.decoding.fields import InvalidRecord
 from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
-from consumers.ingest.dead_letters import DeadLetter, LetterBox, bury
+from consumers.ingest.dead_letters import DeadLetter, LetterBox, send_dead_letters
 from consumers.ingest.missing_records import MissingRecords
 from consumers.ingest.odd_events import OddEvents
 from consumers.kafka.records import Record
@@ -25,10 +25,10 @@ from model.store.plan import Applied
 from model.store.writer import Store
 
 
-class Judge(Protocol):
+class Validation(Protocol):
     """Compares purchases with what would have been recommended, before they are counted."""
 
-    def judge(self, records: Sequence[LogRecord]) -> None:
+    def compare(self, records: Sequence[LogRecord]) -> None:
         """Take a quick look at a batch; of the failures only `StoreUnavailable` may come out."""
         ...
 
@@ -43,7 +43,7 @@ class Ingest:
     partition_count: int
     metrics: Metrics
     on_applied: Callable[[Applied], None]
-    judge: Judge | None = None
+    validation: Validation | None = None
     odd: OddEvents = field(default_factory=OddEvents)
     missing: MissingRecords | None = None
 
@@ -53,10 +53,10 @@ class Ingest:
         gone = self.missing.between(records, nexts) if self.missing is not None else {}
         with self.metrics.answers.stage_seconds("decode").time():
             changes, letters = self._decoded(records, nexts)
-        bury(self.dead_letters, letters, self.metrics)
-        if self.judge is not None:
+        send_dead_letters(self.dead_letters, letters, self.metrics)
+        if self.validation is not None:
             with self.metrics.answers.stage_seconds("judge").time():
-                self.judge.judge(changes)
+                self.validation.compare(changes)
         with self.metrics.answers.stage_seconds("ingest").time():
             applied = self.store.apply(changes, gone)
         if self.missing is not None:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from config.errors import ConfigError
 from config.kafka_property_names import meant
 
-Client = TypeVar("Client", Consumer, Producer, AdminClient)
+AnyClient = TypeVar("AnyClient", Consumer, Producer, AdminClient)
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +190,7 @@ def _statistics(wanted: tuple[int, Callable[[str], object]] | None) -> dict[str,
     return {} if wanted is None else {"statistics.interval.ms": wanted[0], "stats_cb": wanted[1]}
 
 
-def _made(kind: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
+def _made(kind: Callable[[dict[str, Any]], AnyClient], properties: dict[str, Any]) -> AnyClient:
     try:
         return kind(properties)
     except KafkaException as error:  # nothing is sent yet: it is a property

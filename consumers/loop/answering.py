@@ -12,13 +12,13 @@ from typing import Protocol
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumers.ingest.dead_letters import DeadLetter, DeadLetters, bury
+from consumers.ingest.dead_letters import DeadLetter, DeadLetters, send_dead_letters
 from consumers.kafka.clients import BrokerUnavailable, produce
 from consumers.kafka.records import Record
 from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.deliveries import Deliveries
 from consumers.loop.lateness import Lateness
-from consumers.loop.request_queue import WaitingRequests
+from consumers.loop.request_queue import RequestQueue
 from consumers.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -60,13 +60,13 @@ class Answering:
     lateness: Lateness = field(default_factory=lambda: Lateness(math.inf))
     clock: DeadlineClock = field(default_factory=DeadlineClock)
     deliveries: Deliveries = field(default_factory=Deliveries)
-    waiting: WaitingRequests = field(init=False)
+    waiting: RequestQueue = field(init=False)
     busy: bool = False  # whether more may be ready to be answered at once
     _failed_replies: int = 0
 
     def __post_init__(self) -> None:
         """Count what is dropped."""
-        self.waiting = WaitingRequests(self._dropped, now_s=self.clock.now_s)
+        self.waiting = RequestQueue(self._dropped, now_s=self.clock.now_s)
 
     def _dropped(self, count: int) -> None:
         self.metrics.answers.requests_expired.inc(count)
@@ -123,7 +123,7 @@ class Answering:
                 span.waiting += 1
             except KafkaException as error:
                 self._refused(outgoing, error)
-        bury(self.dead_letters, letters, self.metrics)
+        send_dead_letters(self.dead_letters, letters, self.metrics)
         now_s = self.clock.now_s()
         self.lateness.answered([now_s - record.timestamp_ms / 1000 for record in records if record.timestamp_ms])
 

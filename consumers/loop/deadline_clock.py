@@ -23,7 +23,7 @@ class DeadlineClock:
     monotonic_s: Callable[[], float] = time.monotonic
     _base_s: float = field(init=False)  # what is added to the monotonic clock
     _jumped_s: float = 0.0  # how far the machine's clock is off from this one, 0 when it is followed
-    _judged: bool = False  # whether requests were read since it jumped
+    _seen: bool = False  # whether requests were read since it jumped
 
     def __post_init__(self) -> None:
         """The machine's clock is believed at the start."""
@@ -37,7 +37,7 @@ class DeadlineClock:
             self._base_s += off_s
             self._jumped_s = 0.0
         elif abs(off_s - self._jumped_s) > _JUMP_S:
-            self._jumped_s, self._judged = off_s, False
+            self._jumped_s, self._seen = off_s, False
             log.warning(
                 "clock_jumped", by_s=round(off_s, 1), action="deadlines go by the clock that requests agree with"
             )
@@ -46,9 +46,9 @@ class DeadlineClock:
     def sent(self, at_s: float) -> None:
         """A request was read that was sent then, by the clock of whoever sent it, in seconds since 1970."""
         now_s = self.now_s()
-        if not self._jumped_s or self._judged:
+        if not self._jumped_s or self._seen:
             return
-        self._judged = True
+        self._seen = True
         if abs(now_s + self._jumped_s - at_s) < abs(now_s - at_s):
             self._base_s += self._jumped_s
             self._jumped_s = 0.0

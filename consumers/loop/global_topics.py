@@ -24,7 +24,7 @@ _AT_ONCE = 1000
 
 
 @dataclass(slots=True)
-class Broadcasts:
+class GlobalTopics:
     """Reads both topics; one turn after each batch of the loop."""
 
     consumer: Consumer

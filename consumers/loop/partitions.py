@@ -38,8 +38,8 @@ class Partitions:
     assigned: bool = False  # whether the group has ever handed out partitions, be it none
     failure: Exception | None = None
     current_id: str | None = None  # of the topic of purchases; None = not looked at yet, "" = the broker gives none
-    placements: int = 0  # how often a partition was given a place to read from
-    _placed: dict[tuple[str, int], int] = field(default_factory=dict)  # at which placement each was
+    epoch: int = 0  # goes up whenever a partition is to be read from another place
+    _moved_at: dict[tuple[str, int], int] = field(default_factory=dict)  # at which placement each was
     _restarted: bool = False
     _purchases_held: bool = False
 
@@ -56,9 +56,9 @@ class Partitions:
         """Whether a purchase was not there yet when the partition was given to this worker."""
         return offset >= self.restoring.get(partition, 0)
 
-    def placed_since(self, placements: int, topic: str | None, partition: int | None) -> bool:
-        """Whether the partition was given another place after so many placements: what was read before is stale."""
-        return self._placed.get((topic or "", -1 if partition is None else partition), 0) > placements
+    def moved_since(self, epoch: int, topic: str | None, partition: int | None) -> bool:
+        """Whether the partition is read from another place since this epoch: what was read before is stale."""
+        return self._moved_at.get((topic or "", -1 if partition is None else partition), 0) > epoch
 
     # -- callbacks
 
@@ -70,7 +70,7 @@ class Partitions:
         try:
             self._look_at_topic()
             for part in parts:
-                self._place(consumer, part)
+                self._start_at(consumer, part)
             self._tell_if_restarted()
         except Exception as error:  # noqa: BLE001 - whatever it is, the loop raises it
             self.failure = _explained(error)
@@ -137,7 +137,7 @@ class Partitions:
         """
         try:
             for part in parts:
-                self._place(consumer, part)
+                self._start_at(consumer, part)
             self._assign_again(consumer, parts)
         except KafkaException as error:
             raise _explained(error) from error
@@ -155,7 +155,7 @@ class Partitions:
         others = consumer.position([TopicPartition(*key) for key in self.owned - moved])
         for part in others:
             if part.offset < 0:  # nothing of it was read yet
-                self._place(consumer, part)
+                self._start_at(consumer, part)
         consumer.assign([*others, *parts])
 
     def _look_at_topic(self) -> bool:
@@ -197,9 +197,9 @@ class Partitions:
         if open_:
             consumer.resume(open_)
 
-    def _place(self, consumer: Consumer, part: TopicPartition) -> None:
-        self.placements += 1
-        self._placed[part.topic, part.partition] = self.placements
+    def _start_at(self, consumer: Consumer, part: TopicPartition) -> None:
+        self.epoch += 1
+        self._moved_at[part.topic, part.partition] = self.epoch
         low, high = watermarks(consumer, part.topic, part.partition)
         if part.topic == self.purchases:
             part.offset = self._start_of_purchases(part.partition, low, high)

@@ -22,7 +22,7 @@ class ReadAhead:
 
     consumer: Consumer
     partitions: Partitions
-    _waiting: deque[tuple[int, Message]] = field(default_factory=deque)  # placements when it was read
+    _waiting: deque[tuple[int, Message]] = field(default_factory=deque)  # epoch when it was read
 
     def take(self, most: int, wait_s: float, *, past_purchases: bool) -> list[Message]:
         """All requests that were read, and `most` other messages at most, each topic's in order.
@@ -33,8 +33,8 @@ class ReadAhead:
         requests = self._read(max(room, 1), 0 if self._waiting else wait_s)
         taken: list[Message] = []
         while self._waiting and len(taken) < most:
-            placements, message = self._waiting.popleft()
-            if not self.partitions.placed_since(placements, message.topic(), message.partition()):
+            epoch, message = self._waiting.popleft()
+            if not self.partitions.moved_since(epoch, message.topic(), message.partition()):
                 taken.append(message)
         if len(self._waiting) > _MUCH:
             self.partitions.hold_purchases(self.consumer, hold=True)
@@ -56,13 +56,13 @@ class ReadAhead:
         first = self.consumer.poll(wait_s)
         if first is None:
             return []
-        placements = self.partitions.placements
+        epoch = self.partitions.epoch
         rest = self.consumer.consume(most - 1, 0) if most > 1 else []
-        now = self.partitions.placements  # of what consume gathers the client itself drops the stale ones
+        now = self.partitions.epoch  # of what consume gathers the client itself drops the stale ones
         requests: list[Message] = []
-        for read_at, message in ((placements, first), *((now, message) for message in rest)):
+        for read_at, message in ((epoch, first), *((now, message) for message in rest)):
             if message.topic() != self.partitions.requests or message.error() is not None:
                 self._waiting.append((read_at, message))
-            elif not self.partitions.placed_since(read_at, message.topic(), message.partition()):
+            elif not self.partitions.moved_since(read_at, message.topic(), message.partition()):
                 requests.append(message)
         return requests

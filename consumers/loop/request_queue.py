@@ -23,7 +23,7 @@ class _Waiting(NamedTuple):
 
 
 @dataclass(slots=True)
-class WaitingRequests:
+class RequestQueue:
     """For the loop's thread alone; `on_late` is told how many were dropped."""
 
     on_late: Callable[[int], None]

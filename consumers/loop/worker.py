@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.ingest.missing_records import MissingRecords
-from consumers.ingest.purchases import Ingest, Judge
+from consumers.ingest.purchases import Ingest, Validation
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.records import ReadError, Record, sorted_out
 from consumers.loop.answering import Answering, Responder
@@ -67,7 +67,7 @@ class Worker:
     listeners: Sequence[Listener]
     on_applied: Callable[[Applied], None]
     check_topics: Callable[[], None]
-    judge: Judge | None = None
+    validation: Validation | None = None
     missing: MissingRecords | None = None
     lateness: Lateness = field(default_factory=lambda: Lateness(math.inf))
     clock: DeadlineClock = field(default_factory=DeadlineClock)
@@ -92,7 +92,7 @@ class Worker:
             partition_count=self.partition_count,
             metrics=self.metrics,
             on_applied=self.on_applied,
-            judge=self.judge,
+            validation=self.validation,
             missing=self.missing,
         )
         self.answering = None

@@ -18,7 +18,7 @@ from model.progress import Progress, silent
 from model.purchases.changes import Forget
 from model.store.reader import source_of
 
-Verdict = Literal["holds", "nothing", "unknown"]
+ErasureVerdict = Literal["holds", "nothing", "unknown"]
 _FAR_S = 2**37  # a purchase counts here however far ahead its time is
 
 
@@ -47,7 +47,7 @@ class Trace:
         """Whether there are purchases behind the last tombstone: those count, and are learnt."""
         return any(not turns[-1][1] for part, turns in self.turns.items() if part in self.tombstones)
 
-    def in_model(self, source: str, offsets: Mapping[str, int]) -> Verdict:
+    def in_model(self, source: str, offsets: Mapping[str, int]) -> ErasureVerdict:
         """Whether a model was learnt from purchases that were erased since; it had read the topic to these offsets."""
         if source != self.source:
             return "unknown"

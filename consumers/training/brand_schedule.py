@@ -25,7 +25,7 @@ class BrandRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class BrandAttempt:
     """The last time that a brand learnt, or tried to."""
 
     orders: int
@@ -45,7 +45,7 @@ def rules_of(settings: Settings) -> BrandRules:
 
 
 def brands_with_enough(
-    counts: Mapping[str, BrandCount], attempts: Mapping[str, Attempt], rules: BrandRules
+    counts: Mapping[str, BrandCount], attempts: Mapping[str, BrandAttempt], rules: BrandRules
 ) -> list[str]:
     """The brands that have a model of their own or should get one, at most `most`.
 
@@ -57,7 +57,7 @@ def brands_with_enough(
 
 
 def brands_due(
-    counts: Mapping[str, BrandCount], attempts: Mapping[str, Attempt], rules: BrandRules, now_s: float
+    counts: Mapping[str, BrandCount], attempts: Mapping[str, BrandAttempt], rules: BrandRules, now_s: float
 ) -> list[str]:
     """The brands that should learn now: those without a model first, then those with the most orders not learnt yet."""
     due = [
@@ -75,7 +75,7 @@ class BrandTrainings:
 
     rules: BrandRules
     known: Mapping[str, About]
-    attempts: dict[str, Attempt] = field(default_factory=dict)
+    attempts: dict[str, BrandAttempt] = field(default_factory=dict)
     _counts: Mapping[str, BrandCount] = field(default_factory=dict)
     _due: list[str] = field(default_factory=list)
 
@@ -99,7 +99,7 @@ class BrandTrainings:
     def attempted(self, brand: str, now_s: float, *, has_model: bool) -> None:
         """The brand learnt, or could not."""
         had_model = _has_model(self.attempts, brand)
-        self.attempts[brand] = Attempt(self._counts[brand].orders, now_s, has_model or had_model)
+        self.attempts[brand] = BrandAttempt(self._counts[brand].orders, now_s, has_model or had_model)
 
 
 def _has_enough(count: BrandCount, rules: BrandRules) -> bool:
@@ -108,24 +108,24 @@ def _has_enough(count: BrandCount, rules: BrandRules) -> bool:
     return rules.models == "on" or 2 * count.loyal >= count.customers
 
 
-def _is_due(count: BrandCount, attempt: Attempt | None, rules: BrandRules, now_s: float) -> bool:
+def _is_due(count: BrandCount, attempt: BrandAttempt | None, rules: BrandRules, now_s: float) -> bool:
     if attempt is None:
         return True
     new = _new_orders(count, attempt)
     return new >= rules.min_new_orders or (new > 0 and now_s - attempt.at_s >= rules.max_wait_s)
 
 
-def _new_orders(count: BrandCount, attempt: Attempt | None) -> int:
+def _new_orders(count: BrandCount, attempt: BrandAttempt | None) -> int:
     """Orders not learnt yet; all of them when there are fewer than before, since then they are others."""
     learnt = 0 if attempt is None else attempt.orders
     return count.orders - learnt if count.orders >= learnt else count.orders
 
 
-def _has_model(attempts: Mapping[str, Attempt], brand: str) -> bool:
+def _has_model(attempts: Mapping[str, BrandAttempt], brand: str) -> bool:
     return brand in attempts and attempts[brand].has_model
 
 
-def _gone_on_from(about: About, count: BrandCount, database_id: str, now_s: float) -> Attempt:
+def _gone_on_from(about: About, count: BrandCount, database_id: str, now_s: float) -> BrandAttempt:
     """What the model in the folder had learnt, in orders; it counted lines."""
     share = min(about.lines / count.lines, 1.0) if about.database_id == database_id else 0.0
-    return Attempt(round(share * count.orders), now_s, has_model=True)
+    return BrandAttempt(round(share * count.orders), now_s, has_model=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.baselines import Material, Scorer, Spread, by_recency, ease_spread, item_knn_spread, recommend
-from model.offline.measures import hits_of, judge
+from model.offline.measures import hits_of, measure
 from model.offline.splits import Split, sampled
 from model.progress import Progress, silent
 from model.ranking.parameters import FEATURES, Weights
@@ -127,4 +127,4 @@ def _ndcg(window: _Window, scorer: Scorer, weights: Weights) -> float:
     truth = window.split.truth
     scores: Scorer = lambda positions: _boosted_scores(scorer(positions), window.prior, weights)  # noqa: E731
     shown = recommend(window.material, scores, truth.customers, _K)
-    return judge(shown, truth, window.material.demand(1).total).mean("ndcg")
+    return measure(shown, truth, window.material.demand(1).total).mean("ndcg")

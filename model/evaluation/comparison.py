@@ -16,7 +16,7 @@ from model.evaluation.baselines import RANDOMISED, Material, Scorer, Spread, by_
 from model.evaluation.boosted_baselines import Maker, boosted, item_peers, tuned
 from model.evaluation.example_customers import Example, example_places, examples
 from model.evaluation.outlook import Outlook, Wanted, outlook
-from model.offline.measures import Judged, averaged, judge, medians
+from model.offline.measures import Measured, averaged, measure, medians
 from model.offline.recommender import OfflineRecipe, OfflineRecommender, learn_offline
 from model.offline.splits import Cut, Split, sampled, split
 from model.progress import Progress, silent
@@ -29,7 +29,7 @@ _K = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ComparisonPlan:
     """What is compared, and how thoroughly."""
 
     cut: Cut = field(default_factory=Cut)
@@ -49,7 +49,7 @@ class Row:
 
     name: str
     means: dict[str, float]  # medians over seeds
-    judged: Judged  # each customer's mean over seeds
+    judged: Measured  # each customer's mean over seeds
     seconds: float  # to learn it once; what several rows share counts in each
     note: str = ""  # what was chosen for it
 
@@ -71,7 +71,7 @@ class Table:
 def tables(
     histories: Histories,
     keys: Sequence[str],
-    plan: Plan,
+    plan: ComparisonPlan,
     progress: Progress = silent,
     on_outlook: Callable[[Outlook, dict[str, float]], None] = lambda _outlook, _steps: None,
 ) -> Iterator[Table]:
@@ -93,7 +93,7 @@ def tables(
 class _Hall:
     """The splits and models of all windows, each made once: a test window's validation is the next one's test."""
 
-    def __init__(self, histories: Histories, keys: Sequence[str], plan: Plan, progress: Progress) -> None:
+    def __init__(self, histories: Histories, keys: Sequence[str], plan: ComparisonPlan, progress: Progress) -> None:
         self._histories, self._keys, self._plan, self._progress = histories, keys, plan, progress
         self._splits: dict[int, Split] = {}
         self._models: dict[int, tuple[OfflineRecommender, float]] = {}
@@ -192,24 +192,24 @@ class _Hall:
         first = self._recipe.parameters.seed
         models = [self._model(window, None if i == 0 else first + i) for i in range(self._plan.seeds)]
         table = _voting(models[0][0], recipes[OURS])
-        judged: dict[str, list[Judged]] = {name: [] for name in recipes}
+        judged: dict[str, list[Measured]] = {name: [] for name in recipes}
         for at, (model, _) in enumerate(models):
             self._progress(f"window {window}: judging", at / len(models))
             whole = model.with_table(table.model.votes)
             for name, recipe in recipes.items():
-                judged[name].append(self._judged_own(window, name, _set(whole, recipe)))
+                judged[name].append(self._measured_own(window, name, _set(whole, recipe)))
         seconds = float(np.median([took for _, took in models]))
         return [_row(name, runs, seconds, _note(recipes[name])) for name, runs in judged.items()], calibration
 
-    def _judged_own(self, window: int, name: str, model: OfflineRecommender) -> Judged:
+    def _measured_own(self, window: int, name: str, model: OfflineRecommender) -> Measured:
         shown = model.recommend(self.split(window).truth.customers, self._plan.k, repeat=self._plan.cut.repeat)
         return self._judged(window, name, shown)
 
-    def _judged(self, window: int, name: str, shown: NDArray[np.int64]) -> Judged:
+    def _judged(self, window: int, name: str, shown: NDArray[np.int64]) -> Measured:
         tested = self.split(window)
         self._shown.setdefault(name, shown[example_places(tested)])
         sold = np.bincount(tested.train.products, minlength=len(self._keys))
-        return judge(shown, tested.truth, sold)
+        return measure(shown, tested.truth, sold)
 
     # -- the peers
 
@@ -279,7 +279,7 @@ def _set(model: OfflineRecommender, recipe: OfflineRecipe) -> OfflineRecommender
     return made.with_weights(recipe.weights)
 
 
-def _row(name: str, runs: list[Judged], seconds: float, note: str) -> Row:
+def _row(name: str, runs: list[Measured], seconds: float, note: str) -> Row:
     return Row(
         name=name, means=medians([run.means() for run in runs]), judged=averaged(runs), seconds=seconds, note=note
     )

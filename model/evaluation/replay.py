@@ -17,14 +17,14 @@ from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import UpdateParameters
 from model.embeddings.vocabulary import in_vocabulary
-from model.offline.measures import Judged, judge
+from model.offline.measures import Measured, measure
 from model.offline.recommender import OfflineRecipe, put_together
 from model.offline.splits import Split, between
 from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct, lines_of_customers, not_yet_learnt
 from model.signals.ease import learn_votes
 from model.signals.product_votes import ProductVotes
-from model.training.schedule import Limits, Parent, Situation, rebuild_reason
+from model.training.schedule import Limits, Parent, Situation, full_training_reason
 
 SCHEDULES = ("full retrain", "shipped schedule", "update with replay", "update", "frozen")
 _K = 10
@@ -36,7 +36,7 @@ class Step:
 
     schedule: str
     slice: int  # tested on, from 1
-    judged: Judged
+    judged: Measured
     seconds: float  # of a processor, to learn up to this slice
     vocabulary: int
     kind: str  # full, increment or nothing
@@ -90,7 +90,7 @@ class _Learner:
             customers_erased=0,
         )
         # A slice is weeks long: the limit of age, which is for the wall clock, would always ask for a full training.
-        return rebuild_reason(self.parent, situation, replace(self.limits, age_s=float("inf"))) is not None
+        return full_training_reason(self.parent, situation, replace(self.limits, age_s=float("inf"))) is not None
 
     def _remember(self, model: Item2vec, histories: Histories, now_s: float, kind: str) -> None:
         self.learnt = lines_of_customers(histories)
@@ -154,7 +154,7 @@ def _step(learner: _Learner, split: Split, keys: Sequence[str], number: int, now
     made = put_together(split.train, keys, item_vectors, learner.recipe)
     made = made if learner.votes is None else made.with_table(learner.votes)
     shown = made.recommend(split.truth.customers, _K)
-    judged = judge(shown, split.truth, np.bincount(split.train.products, minlength=len(keys)))
+    judged = measure(shown, split.truth, np.bincount(split.train.products, minlength=len(keys)))
     return Step(
         schedule=learner.schedule,
         slice=number,

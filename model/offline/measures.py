@@ -17,7 +17,7 @@ _NORMAL_95 = 1.959964  # two-sided 95 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Measured:
     """One model's lists, judged customer by customer: float64 (n_customers,) each, 0..1."""
 
     hit_rate: NDArray[np.float64]  # 1 where something of the list was bought
@@ -49,7 +49,7 @@ class Interval:
     high: float
 
 
-def judge(shown: NDArray[np.integer], truth: Truth, sold: NDArray[np.integer]) -> Judged:
+def measure(shown: NDArray[np.integer], truth: Truth, sold: NDArray[np.integer]) -> Measured:
     """Judge `shown` (n_customers, k), product numbers best first, negative where a list is shorter.
 
     `sold`: order lines by product number in what was learnt from; products with any are the catalogue. A product that
@@ -61,7 +61,7 @@ def judge(shown: NDArray[np.integer], truth: Truth, sold: NDArray[np.integer]) -
     best = np.concatenate((np.zeros(1), np.cumsum(discounts)))[np.minimum(sizes, shown.shape[1])]
     hit = hits.any(axis=1)
     first = np.where(hit, hits.argmax(axis=1), 0) if hits.shape[1] else np.zeros(len(hits))
-    return Judged(
+    return Measured(
         hit_rate=hit.astype(float),
         recall=hits.sum(axis=1) / sizes,
         ndcg=(hits @ discounts) / best,
@@ -93,7 +93,7 @@ def share_interval(share: float, customers: int) -> Interval:
     return Interval(share, max(float(centre - half), 0.0), min(float(centre + half), 1.0))
 
 
-def difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval:
+def difference(ours: Measured, theirs: Measured, measure: str = "ndcg") -> Interval:
     """How much more of `measure` the first has, paired by customer: both must be judged on the same truth."""
     mine, other = getattr(ours, measure), getattr(theirs, measure)
     if len(mine) != len(other):
@@ -101,7 +101,7 @@ def difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval:
     return interval(mine - other)
 
 
-def relative_difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> Interval | None:
+def relative_difference(ours: Measured, theirs: Measured, measure: str = "ndcg") -> Interval | None:
     """The difference as a share of theirs, 0.04 = 4 % more; None where theirs is 0.
 
     The interval is that of a ratio of paired means, by the delta method: their mean is uncertain, too.
@@ -116,11 +116,11 @@ def relative_difference(ours: Judged, theirs: Judged, measure: str = "ndcg") -> 
     return Interval(ratio - 1, ratio - 1 + found.low, ratio - 1 + found.high)
 
 
-def joined(runs: Sequence[Judged]) -> Judged:
+def joined(runs: Sequence[Measured]) -> Measured:
     """One model in several windows, customers end to end; coverage and popularity are means over the windows."""
     ends = {name: np.concatenate([getattr(run, name) for run in runs]) for name in MEASURES}
     coverage, popularity = (float(np.mean([getattr(run, name) for run in runs])) for name in ("coverage", "popularity"))
-    return Judged(**ends, coverage=coverage, popularity=popularity)
+    return Measured(**ends, coverage=coverage, popularity=popularity)
 
 
 def medians(rows: list[Mapping[str, float]]) -> dict[str, float]:
@@ -128,10 +128,10 @@ def medians(rows: list[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
 
 
-def averaged(runs: list[Judged]) -> Judged:
+def averaged(runs: list[Measured]) -> Measured:
     """The mean of each customer's values over several runs on the same truth: what a typical run gives the customer."""
     stacked = {name: np.mean([getattr(run, name) for run in runs], axis=0) for name in MEASURES}
-    return Judged(
+    return Measured(
         **stacked,
         coverage=float(np.median([run.coverage for run in runs])),
         popularity=float(np.median([run.popularity for run in runs])),

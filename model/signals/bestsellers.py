@@ -21,7 +21,7 @@ def everything(products: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.ones(len(products), bool)
 
 
-class Popular:
+class Bestsellers:
     """The best sellers among the products that `sellable` lets pass (say, those of one brand that are not withdrawn).
 
     `sellable` is asked with int64 product numbers and answers with a mask of the same length. When it lets pass what it

@@ -58,7 +58,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     above_popular: Interval | None = None  # candidate less recent popularity
 
 
-NOT_JUDGED = Judgement(verdict="unjudged", why="the gate was not asked")
+NOT_COMPARED = Judgement(verdict="unjudged", why="the gate was not asked")
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     similar: IndexForm = IndexForm()  # for products
     score_scale: ScoreScale
     made_with: dict[str, str]  # versions of Python and the libraries
-    judgement: Judgement = NOT_JUDGED
+    judgement: Judgement = NOT_COMPARED
 
 
 class Metadata(About, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ _ASIDE = ".writing-v"
 _LEFTOVER_S = 3600.0  # a folder aside that nobody has touched for so long has lost its writer
 
 
-class Learnt(Protocol):
+class TrainedVectors(Protocol):
     """The trainer's side of a model; a protocol, so that whoever only reads snapshots does not import gensim."""
 
     @property
@@ -52,7 +52,7 @@ class Learnt(Protocol):
 class Draft:
     """A model that is ready to be written."""
 
-    item2vec: Learnt
+    item2vec: TrainedVectors
     model: RankingModel
     similar: SimilarItems
     products: Products

@@ -27,7 +27,7 @@ def event_hashes(events: Iterable[tuple[str, str]]) -> list[int]:
     return hashes
 
 
-class RecentEvents:
+class DedupeWindow:
     """The windows of all logs that were read since the file was opened."""
 
     def __init__(self, window: int) -> None:

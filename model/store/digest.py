@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.catalogue.product import Product
-from model.store.reader import Contents, contents_of, reading
+from model.store.reader import StoreContents, contents_of, reading
 from model.store.schema import consistent, damaged
 from model.store.statements import missing
 
@@ -83,7 +83,7 @@ def _missing(db: sqlite3.Connection) -> int:
     return sum(count for (log, _), count in missing(db).items() if log in current)
 
 
-def _sequences(contents: Contents, db: sqlite3.Connection) -> Iterator[bytes]:
+def _sequences(contents: StoreContents, db: sqlite3.Connection) -> Iterator[bytes]:
     """Each customer's name, partition and lines, in an order that no file has a say in."""
     histories = contents.histories
     place = {number: at for at, number in enumerate(histories.customers.tolist())}

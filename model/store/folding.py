@@ -14,8 +14,8 @@ from typing import NamedTuple
 from model.catalogue.product_numbers import ProductNumbers
 from model.store import statements
 from model.store.codec import Orders
-from model.store.dedupe_window import RecentEvents
-from model.store.write_buffer import Tail
+from model.store.dedupe_window import DedupeWindow
+from model.store.write_buffer import WriteBuffer
 
 _PART_EVENTS = 1000  # of a fold that are moved at once: some 5 ms
 # each row that a fold touches costs a page or two, so that many customers fold less often: the cost of an event is flat
@@ -27,7 +27,7 @@ class _Part(NamedTuple):
 
     row: int  # of the file's `tail`
     last_customer: int
-    lines: Tail
+    lines: WriteBuffer
 
 
 class Folding:
@@ -38,11 +38,11 @@ class Folding:
         *,
         transaction: Callable[[], AbstractContextManager[sqlite3.Connection]],
         numbers: ProductNumbers,
-        recent: RecentEvents,
+        recent: DedupeWindow,
         every_events: int,
     ) -> None:
         self.every_events = every_events
-        self.tail = Tail()
+        self.tail = WriteBuffer()
         self._transaction = transaction
         self._numbers = numbers
         self._recent = recent
@@ -85,9 +85,9 @@ class Folding:
         with self._transaction() as db:
             rows = statements.divide_tail(db, parts, self._recent.packed(self.tail.logs))
         self._numbers.pay(paid)
-        self.tail = Tail()
+        self.tail = WriteBuffer()
         for row, part in zip(rows, parts, strict=True):
-            self._leaving.append(_Part(row, int(part.customers.max(initial=0)), Tail()))
+            self._leaving.append(_Part(row, int(part.customers.max(initial=0)), WriteBuffer()))
             self._leaving[-1].lines.add(part, part.prices_paid())
 
     def _move(self, most: int) -> None:

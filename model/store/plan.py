@@ -1,7 +1,7 @@
 """A batch of log records worked out before anything is written: what is new, repeated, replayed or forgotten.
 
-In: the records, and what the store knows of logs, customers, products and recent events. Out: a `Plan`, to be written
-in one transaction and taken over into memory after it; a plan that is dropped has changed nothing.
+In: the records, and what the store knows of logs, customers, products and recent events. Out: a `BatchPlan`, to be
+written in one transaction and taken over into memory after it; a plan that is dropped has changed nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from model.catalogue.product_numbers import ProductNumbers
 from model.purchases.changes import Forget, LogRecord, Purchase
 from model.store.codec import Orders
 from model.store.customer_numbers import Customer, CustomerNumbers
-from model.store.dedupe_window import Pending, RecentEvents, event_hashes
+from model.store.dedupe_window import DedupeWindow, Pending, event_hashes
 
 
 @dataclass(slots=True)
@@ -43,20 +43,20 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoreView:
     """What the store knows when a batch comes in; it is only read."""
 
     logs: Mapping[int, Log]  # by partition
     customers: CustomerNumbers  # those in this batch at least
     last_customer: int
     products: ProductNumbers
-    recent: RecentEvents
+    recent: DedupeWindow
 
 
-class Plan:
+class BatchPlan:
     """The batch worked out. Records of partitions that are not open are refused by KeyError."""
 
-    def __init__(self, known: Known, records: Iterable[LogRecord]) -> None:
+    def __init__(self, known: StoreView, records: Iterable[LogRecord]) -> None:
         self.nexts: dict[int, int] = {}  # partition -> next offset
         self.products: list[tuple[str, str]] = []  # new (brand, product id), numbered on
         self.gone: dict[int, str] = {}  # customer number -> profile, of the forgotten

@@ -33,7 +33,7 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class StoreContents:
     """Everything in the store at one moment."""
 
     watermark: Watermark
@@ -71,7 +71,7 @@ def read_watermark(path: Path) -> Watermark:
         return _watermark(db)
 
 
-def read_contents(path: Path) -> Contents:
+def read_contents(path: Path) -> StoreContents:
     """Everything, for training. Raises `StoreUnavailable`."""
     with reading(path) as db, consistent(path):
         return contents_of(db)
@@ -89,10 +89,10 @@ def read_histories(path: Path) -> Histories:
         return histories
 
 
-def contents_of(db: sqlite3.Connection) -> Contents:
+def contents_of(db: sqlite3.Connection) -> StoreContents:
     """As `read_contents`, within a transaction that is already open; what contradicts itself raises as it comes."""
     tail = _tail(db)
-    contents = Contents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
+    contents = StoreContents(_watermark(db), _histories(db, tail), _products(db, tail), _erased(db))
     refuse_unknown(contents.histories.products, len(contents.products))
     return contents
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from model.catalogue.product import Product
 from model.store.codec import Orders, pack
-from model.store.plan import Log, Plan
-from model.store.write_buffer import Tail
+from model.store.plan import BatchPlan, Log
+from model.store.write_buffer import WriteBuffer
 
 # (cluster, topic, topic id): offsets mean nothing outside of it
 Source = tuple[str, str, str]
@@ -81,7 +81,7 @@ def missing(db: sqlite3.Connection) -> dict[tuple[int, str], int]:
     return {(int(log), cause): int(value) for (_, log, cause), value in split}
 
 
-def write_plan(db: sqlite3.Connection, plan: Plan, logs: Mapping[int, Log], first_product: int) -> None:
+def write_plan(db: sqlite3.Connection, plan: BatchPlan, logs: Mapping[int, Log], first_product: int) -> None:
     """Everything that a batch changes; its new products are numbered from `first_product` on."""
     _erase(db, plan.gone)
     if plan.new_customers:
@@ -126,7 +126,7 @@ def _append_to_tail(db: sqlite3.Connection, orders: Orders) -> int:
     return row
 
 
-def fold(db: sqlite3.Connection, row: int, waiting: Tail) -> None:
+def fold(db: sqlite3.Connection, row: int, waiting: WriteBuffer) -> None:
     """Move a row of the tail, which holds these lines, into the rows of its customers and products."""
     db.executemany(_FOLD, waiting.rows())
     prices = [(price, number) for number, price in waiting.paid.items()]

@@ -13,7 +13,7 @@ from model.store.codec import LINE_BYTES, Orders
 _NOTHING: tuple[int | None, bytes] = (None, b"")
 
 
-class Tail:
+class WriteBuffer:
     """Lines of orders in the order of arrival."""
 
     def __init__(self) -> None:

@@ -24,9 +24,9 @@ from model.purchases.histories import Histories
 from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
-from model.store.dedupe_window import RecentEvents
+from model.store.dedupe_window import DedupeWindow
 from model.store.folding import Folding
-from model.store.plan import Applied, Known, Log, Plan
+from model.store.plan import Applied, BatchPlan, Log, StoreView
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 
 _NONE_MISSING: Mapping[tuple[int, str], int] = MappingProxyType({})
@@ -48,7 +48,7 @@ class Store:
         self._db = open_to_write(path)
         self._logs: dict[int, Log] = {}  # partition -> log, of the partitions assigned to this worker
         self._numbers = ProductNumbers()
-        self._recent = RecentEvents(dedupe_window_events)
+        self._recent = DedupeWindow(dedupe_window_events)
         self._folding = Folding(
             transaction=self._transaction, numbers=self._numbers, recent=self._recent, every_events=fold_every_events
         )
@@ -150,14 +150,14 @@ class Store:
         if Forget in {type(record.change) for record in records}:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
         self._find_customers(records)
-        known = Known(
+        known = StoreView(
             logs=self._logs,
             customers=self._customers,
             last_customer=self._last_customer,
             products=self._numbers,
             recent=self._recent,
         )
-        plan = Plan(known, records)
+        plan = BatchPlan(known, records)
         with self._transaction() as db:
             self._write(db, plan)
             for (partition, cause), count in missing.items():
@@ -179,10 +179,10 @@ class Store:
         with explained(self.path):
             self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
 
-    def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
+    def _write(self, db: sqlite3.Connection, plan: BatchPlan) -> None:
         statements.write_plan(db, plan, self._logs, len(self._numbers))
 
-    def _remember(self, plan: Plan) -> None:
+    def _remember(self, plan: BatchPlan) -> None:
         """Memory follows the file: only what is committed is remembered."""
         self._last_customer = plan.last_customer
         self._customers.drop(plan.gone.values())

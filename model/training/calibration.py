@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.embeddings.parameters import TooLittleData
-from model.offline.measures import hits_of, judge
+from model.offline.measures import hits_of, measure
 from model.offline.recommender import OfflineRecipe, OfflineRecommender, learn_offline
 from model.offline.splits import Cut, Truth, sampled
 from model.progress import Progress, silent
@@ -208,7 +208,7 @@ def _examples(trial: Trial, candidates: Sequence[NDArray[np.int64]]) -> Examples
 
 def _ndcg(trial: Trial, weights: Weights | None) -> float:
     shown = trial.recommender.with_weights(weights).recommend(trial.truth.customers, _K)
-    return judge(shown, trial.truth, trial.recommender.model.demand.total).mean("ndcg")
+    return measure(shown, trial.truth, trial.recommender.model.demand.total).mean("ndcg")
 
 
 def _with_votes(trials: Sequence[Trial], regularisation: float) -> list[Trial]:

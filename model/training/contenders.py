@@ -15,7 +15,7 @@ from model.offline.held_out import HeldOut
 from model.purchases.histories import Bought, Histories, distinct, of_customers
 from model.ranking.model import RankingModel
 from model.ranking.retrieval import Ranked
-from model.signals.bestsellers import Popular
+from model.signals.bestsellers import Bestsellers
 from model.signals.demand import Demand
 
 
@@ -61,7 +61,7 @@ def next_products(model: RankingModel, moment: Moment, k: int) -> NDArray[np.int
 
 def popular_products(moment: Moment, k: int, besides: Sequence[NDArray[np.int64]] | None = None) -> NDArray[np.int64]:
     """int64 (n_customers, k): what sold lately, behind the products of `besides` where these are given."""
-    popular = Popular(moment.demand, moment.sellable)
+    popular = Bestsellers(moment.demand, moment.sellable)
     customers = len(moment.bought.starts) - 1
     shown = np.full((customers, k), -1, np.int64)
     for customer in range(customers):

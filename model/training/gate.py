@@ -12,7 +12,7 @@ import numpy as np
 
 from model.catalogue.product import Product
 from model.offline.held_out import HeldOut
-from model.offline.measures import Interval, Judged, difference, judge
+from model.offline.measures import Interval, Measured, difference, measure
 from model.ranking.model import RankingModel
 from model.snapshots.metadata import Judgement
 from model.training.contenders import moment_of, next_products, popular_products
@@ -45,9 +45,9 @@ def judgement(
     """
     moment = moment_of(held, products, candidate.ranking.scoring.trend_days)
     sold = moment.demand.total
-    mine = judge(next_products(candidate, moment, rules.k), held.truth, sold)
-    theirs = None if serving is None else judge(next_products(serving, moment, rules.k), held.truth, sold)
-    popular = judge(popular_products(moment, rules.k), held.truth, sold)
+    mine = measure(next_products(candidate, moment, rules.k), held.truth, sold)
+    theirs = None if serving is None else measure(next_products(serving, moment, rules.k), held.truth, sold)
+    popular = measure(popular_products(moment, rules.k), held.truth, sold)
     decided = decide(mine, theirs, popular, rules.margin)
     return Judgement(
         verdict=decided.verdict,
@@ -68,7 +68,7 @@ def judgement(
     )
 
 
-def decide(candidate: Judged, serving: Judged | None, popular: Judged, margin: float) -> Judgement:
+def decide(candidate: Measured, serving: Measured | None, popular: Measured, margin: float) -> Judgement:
     """The verdict alone.
 
     Refused as `worse` when the candidate loses more than `margin` of the serving model's mean and the whole interval of

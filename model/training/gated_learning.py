@@ -21,7 +21,7 @@ from model.ranking.parameters import Ranking
 from model.snapshots.metadata import About, Judgement
 from model.snapshots.reader import Snapshot
 from model.snapshots.writer import Draft
-from model.store.reader import Contents
+from model.store.reader import StoreContents
 from model.training.gate import LEAST_CUSTOMERS, GateRules, judgement, unjudged
 from model.training.learning import Ancestor, Recipe, learn
 
@@ -40,7 +40,7 @@ class Serving:
 
 
 def learn_judged(
-    contents: Contents,
+    contents: StoreContents,
     recipe: Recipe,
     ancestor: Ancestor | None,
     serving: Serving | None,
@@ -87,7 +87,7 @@ def _with(draft: Draft, found: Judgement) -> Draft:
 
 
 def _held_out(
-    contents: Contents, recipe: Recipe, ancestor: Ancestor | None, serving: Serving | None, rules: GateRules
+    contents: StoreContents, recipe: Recipe, ancestor: Ancestor | None, serving: Serving | None, rules: GateRules
 ) -> HeldOut | None:
     learnt = [] if serving is None else [serving.learnt]
     if ancestor is not None and _same_log(contents, ancestor.parent.database_id, ancestor.offsets):
@@ -99,7 +99,7 @@ def _held_out(
     return hold_out(contents.histories, _greatest(learnt), rules.customers, least=LEAST_CUSTOMERS, judged=judged)
 
 
-def _same_log(contents: Contents, database_id: str, offsets: Mapping[str, int]) -> bool:
+def _same_log(contents: StoreContents, database_id: str, offsets: Mapping[str, int]) -> bool:
     """Whether customer numbers and lines learnt mean now what they meant to a model."""
     now = contents.watermark
     return database_id == now.database_id and all(
@@ -114,7 +114,9 @@ def _greatest(learnt: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
     return most
 
 
-def _judged(draft: Draft, serving: Serving | None, held: HeldOut, contents: Contents, rules: GateRules) -> Judgement:
+def _judged(
+    draft: Draft, serving: Serving | None, held: HeldOut, contents: StoreContents, rules: GateRules
+) -> Judgement:
     if serving is None:
         return judgement(draft.model, None, held, contents.products, rules)
     opponent = _bound(serving.snapshot, contents.products)

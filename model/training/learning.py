@@ -29,10 +29,10 @@ from model.signals.product_votes import ProductVotes, no_votes
 from model.snapshots.metadata import About, SnapshotRefused, file_names, read_about
 from model.snapshots.reader import check_files
 from model.snapshots.writer import Draft
-from model.store.reader import Contents
+from model.store.reader import StoreContents
 from model.training.calibration import calibrate, can_calibrate
-from model.training.packaging import Learnt, drafted
-from model.training.schedule import Limits, Parent, Situation, rebuild_reason
+from model.training.packaging import TrainedModel, drafted
+from model.training.schedule import Limits, Parent, Situation, full_training_reason
 
 PARTS = ("neighbours", "votes")  # of the second stage, that can be switched off
 _WEEK_S = 7 * 86_400.0
@@ -119,7 +119,7 @@ def _ancestor(folder: Path, about: About) -> Ancestor:
 
 
 def learn(
-    contents: Contents,
+    contents: StoreContents,
     recipe: Recipe,
     ancestor: Ancestor | None,
     progress: Progress,
@@ -149,7 +149,7 @@ def learn(
         model = item2vec.train(histories, keys, recipe.parameters, progress)
         chosen = _chosen_ranking(histories, keys, recipe, ranking, progress, now_s=now_s, at_once=at_once)
     votes = _votes(model, histories, keys, chosen, ancestor)
-    learnt = Learnt(
+    learnt = TrainedModel(
         item2vec=model,
         votes=votes,
         ranking=chosen,
@@ -163,7 +163,9 @@ def learn(
     return drafted(contents, histories, learnt, now_s)
 
 
-def _situation(contents: Contents, histories: Histories, new: Histories, recipe: Recipe, now_s: float) -> Situation:
+def _situation(
+    contents: StoreContents, histories: Histories, new: Histories, recipe: Recipe, now_s: float
+) -> Situation:
     return Situation(
         database_id=contents.watermark.database_id,
         parameters=recipe.parameters,
@@ -174,13 +176,13 @@ def _situation(contents: Contents, histories: Histories, new: Histories, recipe:
     )
 
 
-def _rebuild_reason(contents: Contents, now: Situation, recipe: Recipe, ancestor: Ancestor | None) -> str | None:
+def _rebuild_reason(contents: StoreContents, now: Situation, recipe: Recipe, ancestor: Ancestor | None) -> str | None:
     if ancestor is None:
-        return rebuild_reason(None, now, recipe.limits)
+        return full_training_reason(None, now, recipe.limits)
     offsets = contents.watermark.offsets
     if any(offsets.get(int(partition), 0) < offset for partition, offset in ancestor.offsets.items()):
         return "the purchases are read anew, or from another topic"
-    return rebuild_reason(ancestor.parent, now, recipe.limits)
+    return full_training_reason(ancestor.parent, now, recipe.limits)
 
 
 def of_brand(histories: Histories, products: Sequence[Product], brand_id: str | None) -> Histories:
@@ -194,7 +196,7 @@ def of_brand(histories: Histories, products: Sequence[Product], brand_id: str | 
     return Histories(histories.customers[some], starts, histories.products[mine], histories.times[mine])
 
 
-def _new_lines(contents: Contents, recipe: Recipe, ancestor: Ancestor) -> Histories:
+def _new_lines(contents: StoreContents, recipe: Recipe, ancestor: Ancestor) -> Histories:
     new = not_yet_learnt(contents.histories, ancestor.learnt)
     return of_brand(new, contents.products, recipe.brand_id)
 

@@ -25,14 +25,14 @@ from model.snapshots.metadata import Metadata
 from model.snapshots.product_columns import columns_of
 from model.snapshots.reader import self_tests
 from model.snapshots.writer import Draft
-from model.store.reader import Contents
+from model.store.reader import StoreContents
 from model.training.schedule import Parent
 
 _SHOWN = 10  # products of the answers that the shown score is scaled by
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class TrainedModel:
     """What came out of a training, and how it came about."""
 
     item2vec: Item2vec
@@ -46,7 +46,7 @@ class Learnt:
     seconds: float
 
 
-def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: float) -> Draft:
+def drafted(contents: StoreContents, histories: Histories, learnt: TrainedModel, now_s: float) -> Draft:
     """The draft of a model that has learnt from `histories`, which are all of `contents` or one brand's part."""
     model, parent = _ranking_model(learnt, contents.products, histories), learnt.parent
     similar = SimilarItems.build(model.vectors, learnt.item2vec.outputs)
@@ -88,7 +88,7 @@ def drafted(contents: Contents, histories: Histories, learnt: Learnt, now_s: flo
     )
 
 
-def _ranking_model(learnt: Learnt, products: Sequence[Product], histories: Histories) -> RankingModel:
+def _ranking_model(learnt: TrainedModel, products: Sequence[Product], histories: Histories) -> RankingModel:
     """Bound to the numbers of `products`, with its neighbours where they weigh anything."""
     model = learnt_model(
         vectors=learnt.item2vec.vectors,

@@ -40,7 +40,7 @@ class Situation:
     customers_erased: int
 
 
-def rebuild_reason(parent: Parent | None, now: Situation, limits: Limits) -> str | None:
+def full_training_reason(parent: Parent | None, now: Situation, limits: Limits) -> str | None:
     """Why everything must be learnt anew, in words for a log; None when an increment will do."""
     if parent is None:
         return "there is no model yet"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.offline.measures import Interval, Judged, averaged, difference, judge
+from model.offline.measures import Interval, Measured, averaged, difference, measure
 from model.offline.recommender import OfflineRecipe, learn_offline
 from model.offline.splits import Cut, Split, sampled, split
 from model.progress import Progress, silent
@@ -28,8 +28,8 @@ class Stopped(Exception):
 class Gain:
     """Two settings on the same customers of the test window."""
 
-    before: Judged  # the settings in force
-    after: Judged  # those found
+    before: Measured  # the settings in force
+    after: Measured  # those found
     seeds: int
 
     def ndcg(self) -> Interval:
@@ -38,7 +38,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TuningVerdict:
     """Whether to change the settings, and why."""
 
     change: bool
@@ -64,7 +64,7 @@ def measured(
     progress: Progress = silent,
 ) -> Gain:
     """Train both settings once with each seed, and judge them. Raises `Stopped` when it `is_over` before the end."""
-    runs: list[list[Judged]] = [[], []]
+    runs: list[list[Measured]] = [[], []]
     recipes = (search.attempts[0].recipe, search.best.recipe)
     for seed in range(seeds):
         for which, recipe in enumerate(recipes):
@@ -76,30 +76,30 @@ def measured(
                 progress("testing", part + done / (2 * seeds))
 
             parameters = replace(recipe.parameters, seed=recipe.parameters.seed + seed)
-            runs[which].append(_judged(tested, keys, replace(recipe, parameters=parameters), cut, show))
+            runs[which].append(_measured_with(tested, keys, replace(recipe, parameters=parameters), cut, show))
     return Gain(averaged(runs[0]), averaged(runs[1]), seeds)
 
 
-def verdict(search: Search, gain: Gain | None) -> Verdict:
+def verdict(search: Search, gain: Gain | None) -> TuningVerdict:
     """Change the settings only if what was found is surely better on validation and not worse on the test window."""
     if not search.found:
         alone = "no other settings could be tried in this time: give more --minutes"
         why = "nothing that was tried beats the settings in force on the validation windows"
-        return Verdict(change=False, why=alone if len(search.attempts) == 1 else why)
+        return TuningVerdict(change=False, why=alone if len(search.attempts) == 1 else why)
     if search.gain().low <= 0:
-        return Verdict(change=False, why="the gain on the validation windows is within noise")
+        return TuningVerdict(change=False, why="the gain on the validation windows is within noise")
     if gain is None:
-        return Verdict(change=False, why="the gain was not measured on the test window")
+        return TuningVerdict(change=False, why="the gain was not measured on the test window")
     if gain.ndcg().mean <= 0:
-        return Verdict(change=False, why="there is no gain on the test window")
+        return TuningVerdict(change=False, why="there is no gain on the test window")
     if gain.ndcg().low <= 0:
-        return Verdict(
+        return TuningVerdict(
             change=True, why="better on the validation windows; on the test window too, but within noise there"
         )
-    return Verdict(change=True, why="better on the validation windows and on the test window")
+    return TuningVerdict(change=True, why="better on the validation windows and on the test window")
 
 
-def _judged(tested: Split, keys: Sequence[str], recipe: OfflineRecipe, cut: Cut, progress: Progress) -> Judged:
+def _measured_with(tested: Split, keys: Sequence[str], recipe: OfflineRecipe, cut: Cut, progress: Progress) -> Measured:
     model = learn_offline(tested.train, keys, recipe, progress)
     shown = model.recommend(tested.truth.customers, K, repeat=cut.repeat)
-    return judge(shown, tested.truth, np.bincount(tested.train.products, minlength=len(keys)))
+    return measure(shown, tested.truth, np.bincount(tested.train.products, minlength=len(keys)))

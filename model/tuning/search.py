@@ -21,7 +21,7 @@ from model.progress import Progress, silent
 from model.purchases.histories import Histories, distinct
 from model.training.calibration import Trial
 from model.tuning.search_space import starting_points, suggested, too_dear
-from model.tuning.validation import Window, cross_judged, weighed, windows_of
+from model.tuning.validation import Window, cross_measured, weighed, windows_of
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +46,7 @@ class TuningPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TuningAttempt:
     """One setting, judged in all validation windows, or in some if it was given up."""
 
     recipe: OfflineRecipe  # with the weights learnt on the windows, if it was judged in all of them
@@ -69,17 +69,17 @@ class Attempt:
 class Search:
     """What a search found. The first attempt is the settings in force."""
 
-    attempts: list[Attempt]  # in the order they were made
+    attempts: list[TuningAttempt]  # in the order they were made
     windows: int
     too_dear: int  # settings passed over, because learning would have taken too long
 
     @property
-    def finished(self) -> list[Attempt]:
+    def finished(self) -> list[TuningAttempt]:
         """The attempts that were judged in all windows, best first; of equal ones the earlier."""
         return sorted((one for one in self.attempts if one.windows == self.windows), key=lambda one: -one.score)
 
     @property
-    def best(self) -> Attempt:
+    def best(self) -> TuningAttempt:
         """The best; where nothing beats the settings in force, these."""
         return self.finished[0]
 
@@ -103,7 +103,7 @@ def search(
     *,
     is_over: Callable[[], bool],
     is_stopped: Callable[[], bool] = lambda: False,
-    on_attempt: Callable[[Attempt], None] = lambda _attempt: None,
+    on_attempt: Callable[[TuningAttempt], None] = lambda _attempt: None,
     progress: Progress = silent,
 ) -> Search:
     """Try settings until `is_over`; a training that is running then is dropped at the end of its pass.
@@ -120,7 +120,7 @@ def search(
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TuningPace:
     """How long settings take here, in seconds, measured on the data themselves."""
 
     attempt_s: float  # the settings in force, judged in all windows
@@ -133,7 +133,7 @@ class Pace:
         return 1 + int(others / self.attempt_s), 1 + int(others / self.window_s)
 
 
-def pace(histories: Histories, keys: Sequence[str], plan: TuningPlan) -> Pace:
+def pace(histories: Histories, keys: Sequence[str], plan: TuningPlan) -> TuningPace:
     """Measure it by one pass over the purchases and one judging. Raises as `search` does."""
     windows = windows_of(split(histories, plan.cut).train, plan.cut, plan.validation)
     newest = windows[0]
@@ -142,12 +142,12 @@ def pace(histories: Histories, keys: Sequence[str], plan: TuningPlan) -> Pace:
     began_s, marks = time.perf_counter(), list[float]()
     trial = newest.learnt(keys, one_pass, lambda _what, _done: marks.append(time.perf_counter()))
     learnt_s = time.perf_counter()
-    cross_judged(trial, repeat=plan.cut.repeat)
+    cross_measured(trial, repeat=plan.cut.repeat)
     judging_s = time.perf_counter() - learnt_s
     learning_s = learnt_s - began_s + (marks[-1] - marks[0]) * (scaled.epochs - 1)
     lines = [len(window.train.products) / max(len(newest.train.products), 1) for window in windows]
     window_s = learning_s + judging_s
-    return Pace(window_s * sum(lines), window_s, learning_s)
+    return TuningPace(window_s * sum(lines), window_s, learning_s)
 
 
 class _Over(Exception):
@@ -180,10 +180,10 @@ class _Searching:
         self._ends, self._progress = ends, progress
         self._pairs = len(distinct(windows[0].train).products)
         self._study = _study(plan.recipe.parameters)
-        self._attempts: list[Attempt] = []
+        self._attempts: list[TuningAttempt] = []
         self._too_dear = 0
 
-    def run(self, on_attempt: Callable[[Attempt], None]) -> Search:
+    def run(self, on_attempt: Callable[[TuningAttempt], None]) -> Search:
         while not self._ends.now(len(self._attempts)) and len(self._attempts) != self._plan.most_attempts:
             try:
                 attempt = self._next(self._study.ask())
@@ -198,12 +198,12 @@ class _Searching:
             )
         return Search(self._attempts, len(self._windows), self._too_dear)
 
-    def _next(self, trial: "optuna.Trial") -> Attempt | None:
+    def _next(self, trial: "optuna.Trial") -> TuningAttempt | None:
         """The attempt that the trial stands for, None when it is not worth a training."""
         now = self._plan.recipe.parameters
         wanted = suggested(trial, now, self._pairs)
         if not self._attempts:
-            attempt: Attempt | None = self._attempt(trial, now)  # as they are, not rounded
+            attempt: TuningAttempt | None = self._attempt(trial, now)  # as they are, not rounded
         elif too_dear(wanted, now, self._pairs):
             self._too_dear += 1
             attempt = None
@@ -212,13 +212,13 @@ class _Searching:
         self._tell(trial, attempt)
         return attempt
 
-    def _attempt_if_possible(self, trial: "optuna.Trial", parameters: TrainingParameters) -> Attempt | None:
+    def _attempt_if_possible(self, trial: "optuna.Trial", parameters: TrainingParameters) -> TuningAttempt | None:
         try:
             return self._attempt(trial, parameters)
         except TooLittleData:  # a greater min_count leaves too few products
             return None
 
-    def _attempt(self, trial: "optuna.Trial", parameters: TrainingParameters) -> Attempt:
+    def _attempt(self, trial: "optuna.Trial", parameters: TrainingParameters) -> TuningAttempt:
         """Judge in one window after the other, as long as that is worth it and there is enough to learn from."""
         started = time.perf_counter()
         recipe = replace(self._plan.recipe, parameters=parameters)
@@ -232,13 +232,13 @@ class _Searching:
                     raise
                 self._leave_out_from(len(models))
                 break
-            ndcg.append(cross_judged(models[-1], repeat=self._plan.cut.repeat))
+            ndcg.append(cross_measured(models[-1], repeat=self._plan.cut.repeat))
             trial.report(float(np.concatenate(ndcg).mean()), len(ndcg))
             if len(ndcg) < len(self._windows) and trial.should_prune():
                 break
         if len(models) == len(self._windows):
             recipe = weighed(models, recipe)
-        return Attempt(recipe, np.concatenate(ndcg), len(ndcg), time.perf_counter() - started)
+        return TuningAttempt(recipe, np.concatenate(ndcg), len(ndcg), time.perf_counter() - started)
 
     def _leave_out_from(self, window: int) -> None:
         """Forget the windows before which there is too little to learn from even for the settings in force."""
@@ -251,7 +251,7 @@ class _Searching:
             raise _Over
         self._progress(what, done)
 
-    def _tell(self, trial: "optuna.Trial", attempt: Attempt | None) -> None:
+    def _tell(self, trial: "optuna.Trial", attempt: TuningAttempt | None) -> None:
         from optuna.trial import TrialState  # noqa: PLC0415 - an extra
 
         if attempt and attempt.windows == len(self._windows):

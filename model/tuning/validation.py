@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.embeddings import item2vec
-from model.offline.measures import judge
+from model.offline.measures import measure
 from model.offline.recommender import OfflineRecipe, OfflineRecommender, put_together
 from model.offline.splits import Cut, Split, sampled
 from model.progress import Progress, silent
@@ -68,7 +68,7 @@ def windows_of(histories: Histories, cut: Cut, count: int) -> list[Window]:
     return enough
 
 
-def cross_judged(trial: Trial, *, repeat: bool = False) -> NDArray[np.float64]:
+def cross_measured(trial: Trial, *, repeat: bool = False) -> NDArray[np.float64]:
     """float64 (n_customers,): each tested customer's NDCG at 10."""
     customers = trial.truth.customers
     shown = np.full((len(customers), K), -1, np.int64)
@@ -76,7 +76,7 @@ def cross_judged(trial: Trial, *, repeat: bool = False) -> NDArray[np.float64]:
     for asked in (odd, ~odd):
         model = _taught(trial, ~asked)
         shown[asked] = model.recommend(customers[asked], K, repeat=repeat)
-    return judge(shown, trial.truth, trial.recommender.model.demand.total).ndcg
+    return measure(shown, trial.truth, trial.recommender.model.demand.total).ndcg
 
 
 def weighed(trials: Sequence[Trial], recipe: OfflineRecipe) -> OfflineRecipe:

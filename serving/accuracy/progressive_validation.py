@@ -18,7 +18,7 @@ from consumers.observability.metrics import Metrics
 from model.purchases.changes import LogRecord, Purchase
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
-from serving.accuracy.sampling import BY, Allowance, LastJudged, candidates, reciprocal_rank
+from serving.accuracy.sampling import BY, Allowance, LastCompared, candidates, reciprocal_rank
 from serving.live_models.live_models import LiveModels
 from serving.recommendation.answer import Answer
 from serving.recommendation.request import Request
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A purchase to be judged."""
+    """A purchase to be compared."""
 
     profile: str
     brand: str
@@ -37,8 +37,8 @@ class _Case:
 
 
 @dataclass(slots=True)
-class LiveJudge:
-    """The worker's judge; runs in the loop's thread."""
+class LiveValidation:
+    """Compares for the worker; runs in the loop's thread."""
 
     store: Store
     models: LiveModels
@@ -50,10 +50,10 @@ class LiveJudge:
     window: int  # purchases that the gauges speak of
     clock_s: Callable[[], float] = time.monotonic
     chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - a sample, no secret
-    _last: dict[str, LastJudged] = field(default_factory=dict)  # by brand label
+    _last: dict[str, LastCompared] = field(default_factory=dict)  # by brand label
     _failed: bool = False
 
-    def judge(self, records: Sequence[LogRecord]) -> None:
+    def compare(self, records: Sequence[LogRecord]) -> None:
         """Judge some of a batch that is not counted yet. Raises `StoreUnavailable`."""
         most = self.allowance.left(len(records), self.clock_s())
         if not most or not self.models.live:
@@ -62,11 +62,11 @@ class LiveJudge:
             found = candidates(records, self._is_news)
             chosen = self.chance.sample(found, most) if len(found) > most else found
             self.allowance.spend(len(chosen))
-            self._judge(chosen)
+            self._compare(chosen)
         except StoreUnavailable:
             raise
         except Exception:  # whatever goes wrong here, the purchases must be stored
-            if not self._failed:  # once: the count of judged purchases stands still for all to see
+            if not self._failed:  # once: the count of compared purchases stands still for all to see
                 self._failed = True
                 log.exception("purchase_not_judged")
 
@@ -77,7 +77,7 @@ class LiveJudge:
             return False
         return all(offset >= model.metadata.offsets.get(str(partition), 0) for model in models)
 
-    def _judge(self, purchases: Sequence[Purchase]) -> None:
+    def _compare(self, purchases: Sequence[Purchase]) -> None:
         cases = self._cases(purchases)
         if not cases:
             return
@@ -117,7 +117,7 @@ class LiveJudge:
             self.metrics.accuracy.hits(by, label).inc(rank > 0)
             self.metrics.accuracy.reciprocal_ranks(by, label).inc(rank)
         for name in (label, EVERY_BRAND):
-            self._last.setdefault(name, LastJudged(self.window)).add(ranks)
+            self._last.setdefault(name, LastCompared(self.window)).add(ranks)
         return label
 
     def _show(self, label: str) -> None:

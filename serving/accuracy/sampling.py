@@ -1,7 +1,7 @@
-"""Live accuracy, the pure part: what may be judged, how early an answer named what was bought, means of the last ones.
+"""Live accuracy, the pure part: what may be compared, how early an answer named what was bought, recent means.
 
 Test, then train: a customer's answer is compared with the purchase before the purchase is counted. A customer's second
-order in one batch would be judged without the first, so only the first is a candidate.
+order in one batch would be compared without the first, so only the first is a candidate.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,10 +15,10 @@ BY = ("model", "popularity")  # whose answers are compared, in the order of ever
 
 
 class Allowance:
-    """How many purchases may be judged: `per_s` a second, saved up for one second at most.
+    """How many purchases may be compared: `per_s` a second, saved up for one second at most.
 
-    A batch that is larger than a second's worth is judged once a second and not bit by bit: judging many together is
-    several times cheaper.
+    A batch that is larger than a second's worth is compared once a second and not bit by bit: comparing many together
+    is several times cheaper.
     """
 
     def __init__(self, per_s: float) -> None:
@@ -28,16 +28,16 @@ class Allowance:
         self._at_s: float | None = None
 
     def left(self, wanted: int, now_s: float) -> int:
-        """How many of `wanted` purchases may be judged now; tell `spend` how many were. `now_s` is monotonic."""
+        """How many of `wanted` purchases may be compared now; tell `spend` how many were. `now_s` is monotonic."""
         passed_s = 0.0 if self._at_s is None else now_s - self._at_s
         self._saved, self._at_s = min(self._saved + passed_s * self._per_s, self._most), now_s
         if self._saved < min(wanted, self._most):
             return 0
         return min(wanted, int(self._saved))
 
-    def spend(self, judged: int) -> None:
-        """So many were judged, no more than were `left`."""
-        self._saved -= judged
+    def spend(self, compared: int) -> None:
+        """So many were compared, no more than were `left`."""
+        self._saved -= compared
 
 
 def candidates(records: Sequence[LogRecord], is_news: Callable[[Purchase, int, int], bool]) -> list[Purchase]:
@@ -61,8 +61,8 @@ def reciprocal_rank(shown: Sequence[int], bought: Collection[int]) -> float:
     return next((1 / place for place, number in enumerate(shown, 1) if number in bought), 0.0)
 
 
-class LastJudged:
-    """The reciprocal ranks of the last `size` judged purchases, a column for each of `BY`."""
+class LastCompared:
+    """The reciprocal ranks of the last `size` compared purchases, a column for each of `BY`."""
 
     def __init__(self, size: int) -> None:
         self._ranks = np.zeros((size, len(BY)))

@@ -19,7 +19,7 @@ from config.settings import Settings
 from model.progress import Progress
 from serving.cli.file_options import file_options, names_of
 from serving.cli.options import TRAINING, command, settings_options
-from serving.cli.purchases_option import NothingToJudge, read_purchases
+from serving.cli.purchases_option import NothingToMeasure, read_purchases
 from serving.reports.progress import ProgressDisplay, say
 from serving.reports.whole_progress import WholeProgress
 from serving.runtime.logs import set_up_logging
@@ -63,8 +63,8 @@ _EXTRA = ("implicit", "matplotlib")
 def evaluate(files: tuple[Path, ...], *, settings: Settings, page: Path | None, as_json: bool, **options: Any) -> None:
     """Compare recommenders on the purchases in FILE, read as by `alsobought import`, or in the data folder.
 
-    Every model learns from what precedes a window and is judged, over the whole catalogue, on what was then bought. All
-    settings are chosen on windows before the one that is tested.
+    Every model learns from what precedes a window and is measured, over the whole catalogue, on what was then bought.
+    All settings are chosen on windows before the one that is tested.
     """
     set_up_logging(settings.log_format, settings.log_level)
     _check_extra(options["peers"] and not options["replay"], page is not None)
@@ -77,7 +77,7 @@ def evaluate(files: tuple[Path, ...], *, settings: Settings, page: Path | None, 
         with ProgressDisplay(console) as display:
             result = _Evaluation(settings, {**options, "page": page}, display).run(files)
     except TooLittleData as little:
-        raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
+        raise NothingToMeasure(f"too little to learn from before a window: {little}; give fewer --days") from little
     if page:
         page.write_text(result.page(names_of(files) or str(settings.data_dir)), encoding="utf-8")
     if as_json:
@@ -128,17 +128,17 @@ class _Evaluation:
             self._check_slices(testable(histories, slices))
             self._begin({f"slice {at} of {slices}": float(at) for at in range(1, slices + 1)})  # each learns more
             steps = replay(histories, keys, plan.recipe, slices=slices, limits=limits, progress=self._show)
-            return _Result([], steps, plan.k, _Names(keys, {}))
+            return _Result([], steps, plan.k, _Titles(keys, {}))
         self._tell_of_later(histories, plan.cut)
         found = list(tables(histories, keys, plan, self._show, self._on_outlook))
         titles = _titles(self._settings) if not files and self._options["page"] else {}
-        return _Result(found, [], plan.k, _Names(keys, titles))
+        return _Result(found, [], plan.k, _Titles(keys, titles))
 
     def _check_slices(self, customers: Sequence[int]) -> None:
         self._display.close()
         empty = [str(at) for at, tested in enumerate(customers, 1) if not tested]
         if len(empty) == len(customers):
-            raise NothingToJudge(
+            raise NothingToMeasure(
                 "no slice has a customer who had bought before it: give more purchases, or fewer --slices"
             )
         if empty:
@@ -164,7 +164,7 @@ class _Evaluation:
         self._display.close()
         if not outlook.tested:
             why = outlook.left_out[0] if outlook.left_out else "no customer bought something in a window and before it"
-            raise NothingToJudge(f"nothing can be tested: {why}; give windows of other --days, or more purchases")
+            raise NothingToMeasure(f"nothing can be tested: {why}; give windows of other --days, or more purchases")
         for sentence in outlook.left_out:
             say(self._display.console, sentence, "yellow")
         self._begin(steps)
@@ -177,7 +177,7 @@ class _Evaluation:
 
     def _plan(self) -> Any:
         from consumers.training.recipes import recipe_of  # noqa: PLC0415 - slow to load
-        from model.evaluation.comparison import PARTS, Plan  # noqa: PLC0415 - slow to load
+        from model.evaluation.comparison import PARTS, ComparisonPlan  # noqa: PLC0415 - slow to load
         from model.offline.recommender import OfflineRecipe  # noqa: PLC0415 - slow to load
         from model.offline.splits import Cut  # noqa: PLC0415 - slow to load
 
@@ -186,7 +186,7 @@ class _Evaluation:
         if unknown := set(parts) - set(PARTS):
             raise click.UsageError(f"--parts {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
         recipe = recipe_of(self._settings)
-        return Plan(
+        return ComparisonPlan(
             cut=Cut(None if given["last_order"] else given["days"], given["repeat"]),
             windows=given["windows"],
             validation=given["validation"],
@@ -207,7 +207,7 @@ def _titles(settings: Settings) -> dict[str, str]:
     return {product.key: product.title for product in products if product.title}
 
 
-class _Names:
+class _Titles:
     """What products are called on a page."""
 
     def __init__(self, keys: Sequence[str], titles: Mapping[str, str]) -> None:
@@ -221,7 +221,7 @@ class _Names:
 class _Result:
     """What was found, in its forms."""
 
-    def __init__(self, tables: list[Any], steps: list[Any], k: int, names: _Names) -> None:
+    def __init__(self, tables: list[Any], steps: list[Any], k: int, names: _Titles) -> None:
         from model.evaluation.replay import summaries  # noqa: PLC0415 - slow to load
 
         self._tables, self._steps, self._k, self._names = tables, steps, k, names
@@ -249,6 +249,6 @@ class _Result:
         from serving.reports.evaluation import page  # noqa: PLC0415 - slow to load
         from serving.reports.evaluation_plots import plots  # noqa: PLC0415 - slow to load
 
-        heading = f"Recommendations judged on {source}"
+        heading = f"Recommendations measured on {source}"
         drawn = plots(self._tables, self._steps)
         return page(heading, self._tables, self._summaries, drawn, self._k, words=self.sentences(), name=self._names)

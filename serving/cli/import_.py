@@ -66,7 +66,9 @@ def _products_columns(_: click.Context, __: click.Parameter, given: tuple[str, .
     "--send-all", is_flag=True, help="Send all orders, also what is there already; the topic of purchases is not read."
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Read and judge the files, show the first events; ask Kafka nothing, send nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Read and validate the files, show the first events; ask Kafka nothing, send nothing.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end; progress goes to standard error."

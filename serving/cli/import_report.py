@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from consumers.file_import.product_files import CatalogRecord, ProductFile
-from consumers.file_import.purchase_files import Contents, Event, PurchaseFile
+from consumers.file_import.purchase_files import FileContents, PurchaseFile, PurchaseRecord
 from consumers.file_import.rejected_rows import LeftOut
 from consumers.file_import.sender import ImportSummary
 from serving.cli.file_options import COLUMNS
@@ -38,7 +38,7 @@ class ImportReport:
         self.found: dict[str, Any] = {}
         self._console = console
 
-    def purchases(self, path: str, contents: Contents) -> None:
+    def purchases(self, path: str, contents: FileContents) -> None:
         """Say what files of purchases hold, called `path`. Raises ClickException if that is nothing to send."""
         self.say(f"{path}: {contents.orders:,} orders, {contents.lines:,} lines, {contents.customers:,} customers")
         if contents.first and contents.last:
@@ -65,7 +65,7 @@ class ImportReport:
     def first_records(self, file: PurchaseFile | ProductFile) -> None:
         """Show the first events of a dry run."""
         self.say("nothing is sent, nor compared with what is there (--dry-run); the first records:")
-        batches: Iterator[Sequence[Event | CatalogRecord]] = file.batches(_SHOWN)
+        batches: Iterator[Sequence[PurchaseRecord | CatalogRecord]] = file.batches(_SHOWN)
         for batch in islice(batches, 1):
             for record in batch[:_SHOWN]:
                 self.say(f"  {record.value.decode()}")
@@ -86,7 +86,7 @@ class ImportReport:
         """Print a line."""
         say(self._console, line, style)
 
-    def _faults(self, what: str, used: int, file: Contents | ProductFile) -> None:
+    def _faults(self, what: str, used: int, file: FileContents | ProductFile) -> None:
         """What was left out and why, and what is worth saying; what hits nearly all rows comes last, to be seen."""
         self.say(lines_words(file.left_out.lines))
         self._left_out(file.left_out)

@@ -6,7 +6,7 @@ from typing import Any
 
 from consumers.file_import.earlier_imports import Compared
 from consumers.file_import.file_lines import FileLines
-from consumers.file_import.purchase_files import Contents
+from consumers.file_import.purchase_files import FileContents
 from consumers.file_import.rejected_rows import LeftOut
 from consumers.file_import.sender import ImportSummary
 
@@ -60,7 +60,7 @@ def compared_words(compared: Compared) -> Iterator[str]:
             yield f"{count:,} {has} another {what} than was sent first: kept as first sent"
 
 
-def contents_json(contents: Contents) -> dict[str, Any]:
+def contents_json(contents: FileContents) -> dict[str, Any]:
     """What a file of purchases holds."""
     return {
         "orders": contents.orders,

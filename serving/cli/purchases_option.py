@@ -1,4 +1,4 @@
-"""The purchases that recommenders are judged on: a file's, or those of the service's own database.
+"""The purchases that recommenders are measured on: a file's, or those of the service's own database.
 
 In: what `alsobought import` takes, read by the same options; or the settings. Out: histories and the key of each
 product number.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model.purchases.histories import Histories
 
 
-class NothingToJudge(Exception):
+class NothingToMeasure(Exception):
     """Raised when the purchases leave nobody to test, or too little to learn from; the text says what to do."""
 
 
@@ -30,7 +30,7 @@ def read_purchases(
 ) -> tuple["Histories", list[str]]:
     """Histories, and keys by product number; from the database when no file is named.
 
-    `options` are those of `file_options`. Raises `NothingToJudge` and UnreadableFile.
+    `options` are those of `file_options`. Raises `NothingToMeasure` and UnreadableFile.
     """
     return _from_files(files, settings, options, progress) if files else _from_database(settings)
 
@@ -61,7 +61,7 @@ def _from_files(
             click.echo(f"{left_out.total:,} rows cannot be used and are left out: {why}", err=True)
         found = numbered(purchases)
     if not len(found.histories.products):
-        raise NothingToJudge(f"{names_of(files)} has no usable purchases; `alsobought import --dry-run` says why")
+        raise NothingToMeasure(f"{names_of(files)} has no usable purchases; `alsobought import --dry-run` says why")
     return found.histories, found.keys
 
 
@@ -70,5 +70,5 @@ def _from_database(settings: Settings) -> tuple["Histories", list[str]]:
 
     contents = read_contents(settings.database)
     if not len(contents.histories.products):
-        raise NothingToJudge(f"{settings.database} holds no purchases yet; name a FILE instead")
+        raise NothingToMeasure(f"{settings.database} holds no purchases yet; name a FILE instead")
     return contents.histories, [product.key for product in contents.products]

@@ -21,7 +21,7 @@ from config.settings import Settings
 from config.toml_file import check_writable, put_into, read_text, write
 from serving.cli.file_options import file_options
 from serving.cli.options import TRAINING, command, settings_options
-from serving.cli.purchases_option import NothingToJudge, read_purchases
+from serving.cli.purchases_option import NothingToMeasure, read_purchases
 from serving.reports.progress import ProgressDisplay, say
 from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
@@ -83,7 +83,7 @@ def tune(files: tuple[Path, ...], *, settings: Settings, output: Path, **options
     try:
         _Tuning(settings, options, console).run(files, output)
     except TooLittleData as little:
-        raise NothingToJudge(f"too little to learn from before a window: {little}; give fewer --days") from little
+        raise NothingToMeasure(f"too little to learn from before a window: {little}; give fewer --days") from little
 
 
 class _Target:
@@ -163,16 +163,16 @@ class _Tuning:
             say(self._console, line)
 
     def _search(self, histories: "Histories", keys: Sequence[str], plan: "TuningPlan") -> "Search":
-        from model.tuning.search import Attempt, search  # noqa: PLC0415 - slow to load
+        from model.tuning.search import TuningAttempt, search  # noqa: PLC0415 - slow to load
 
         limit_s, started = 60.0 * float(self._options["minutes"]), time.monotonic()
-        attempts: list[Attempt] = []
+        attempts: list[TuningAttempt] = []
 
         def passed() -> float:
             return (time.monotonic() - started) / limit_s
 
         def shown() -> float:
-            # Those in force are judged, however long it takes.
+            # Those in force are measured, however long it takes.
             return passed() if attempts else min(passed(), _NOT_DONE)
 
         with ProgressDisplay(self._console) as display, stop_signal() as stopped:

@@ -26,7 +26,7 @@ from serving.protocol.deadlines import EARLIEST_MS, moment_ms
 from serving.protocol.reply_body import (
     ErrorReply,
     ReplyBody,
-    Watermark,
+    WatermarkBody,
     encoded,
     error_body,
     shortfall,
@@ -176,7 +176,7 @@ class KafkaResponder:
             given += 1
             self._count(record, answer, now_s)
             shown += [item.number for item in answer.items]
-            watermark = Watermark(partition, self.ownership.next_offset(partition) - 1)
+            watermark = WatermarkBody(partition, self.ownership.next_offset(partition) - 1)
             body = self._body(case, answer, said_at, ids[at * _ID_HEX : (at + 1) * _ID_HEX], watermark)
             yield Reply(
                 topic=address.topic,
@@ -194,7 +194,7 @@ class KafkaResponder:
             return home
         return case.record.partition if known else None
 
-    def _body(self, case: _Open, answer: Answer, said_at: str, id_: str, watermark: Watermark) -> ReplyBody:
+    def _body(self, case: _Open, answer: Answer, said_at: str, id_: str, watermark: WatermarkBody) -> ReplyBody:
         return ReplyBody(
             profile_id=case.request.profile_id,
             recommendation_id=id_,

@@ -64,7 +64,9 @@ class LiveModels:
     buyers: RecentBuyers = field(default_factory=RecentBuyers)
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
-    outsold: set[str] = field(default_factory=set)  # brands whose model is no better than recent popularity
+    answered_by_popularity: set[str] = field(
+        default_factory=set
+    )  # brands whose model is no better than recent popularity
     _broken: dict[str, tuple[Announcement, str]] = field(default_factory=dict)  # brand -> what is wanted, and why not
     _open_again_at_s: float = 0.0
     _figures: ModelFigures = field(init=False)
@@ -92,7 +94,7 @@ class LiveModels:
 
     def asked(self, brand_id: str | None) -> list[LiveModel]:
         """The models that may answer for a brand, its own first; none where recent popularity does as well."""
-        if brand_id in self.outsold:
+        if brand_id in self.answered_by_popularity:
             return []
         names = [brand_id, ""] if brand_id else [""]
         return [self.live[name] for name in names if name in self.live]
@@ -100,7 +102,7 @@ class LiveModels:
     def why_none(self, brand_id: str | None) -> str:
         """Why no model answers for this brand, in the word that replies use."""
         names = {brand_id or "", ""}
-        if self.outsold & names:
+        if self.answered_by_popularity & names:
             return "model_refused"
         return "model_damaged" if self._broken.keys() & names else "no_model"
 
@@ -126,9 +128,9 @@ class LiveModels:
         """
         if announcement is None or announcement.serves == "popular":
             self._withdraw(brand)
-            self.outsold.discard(brand)
+            self.answered_by_popularity.discard(brand)
             if announcement is not None:
-                self.outsold.add(brand)
+                self.answered_by_popularity.add(brand)
                 log.warning("popularity_answers", brand=brand or None, refused=announcement.newest)
             return
         self._broken.pop(brand, None)
@@ -238,7 +240,7 @@ class LiveModels:
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
         before = [self.live[brand]] if brand in self.live else []
         self.live[brand] = model
-        self.outsold.discard(brand)
+        self.answered_by_popularity.discard(brand)
         self.refused.pop(model.version, None)
         self._broken.pop(brand, None)
         self._figures.show(self.live)

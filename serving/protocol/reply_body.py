@@ -35,7 +35,7 @@ class Shortfall(msgspec.Struct, gc=False):
     why: str
 
 
-class Watermark(msgspec.Struct, gc=False):
+class WatermarkBody(msgspec.Struct, gc=False):
     """The last record of the customer's partition of purchases that this answer knows of; -1 = none."""
 
     partition: int
@@ -54,7 +54,7 @@ class ReplyBody(msgspec.Struct, gc=False):
     timestamp: str
     degraded: str | None
     variant: str
-    watermark: Watermark
+    watermark: WatermarkBody
     correlation_id: str | int | msgspec.UnsetType = msgspec.UNSET
     ignored: list[str] | msgspec.UnsetType = msgspec.UNSET  # fields of the request that are not known
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.catalogue.eligibility import Eligibility
 from model.purchases.histories import Histories, distinct, part_of
-from model.signals.bestsellers import Popular
+from model.signals.bestsellers import Bestsellers
 from model.signals.demand import Demand
 from model.store.writer import Store
 from serving.live_models.live_model import LiveModel
@@ -48,7 +48,7 @@ class Recommender:
         self._models = models
         self._timed = timed
         self._eligibility = Eligibility(store.products())
-        self._popular: dict[str | None, Popular] = {}
+        self._popular: dict[str | None, Bestsellers] = {}
         self._most: dict[str | None, tuple[int, float]] = {}  # brand -> changes of the demand, what its best sells
         self._failed: set[str] = set()  # versions whose failure was said
 
@@ -206,10 +206,10 @@ class Recommender:
             self._most[brand_id] = known
         return known[1]
 
-    def _popular_of(self, brand_id: str | None) -> Popular:
+    def _popular_of(self, brand_id: str | None) -> Bestsellers:
         popular = self._popular.get(brand_id)
         if popular is None:
-            popular = Popular(self._demand, lambda numbers: self._eligibility.sellable(brand_id, numbers))
+            popular = Bestsellers(self._demand, lambda numbers: self._eligibility.sellable(brand_id, numbers))
             self._popular[brand_id] = popular
         return popular
 

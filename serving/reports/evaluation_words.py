@@ -7,7 +7,7 @@ made is not called one, and a loss is said as plainly as a gain.
 from collections.abc import Sequence
 
 from model.evaluation.comparison import OURS, Table
-from model.offline.measures import Interval, Judged, joined, relative_difference, share_interval
+from model.offline.measures import Interval, Measured, joined, relative_difference, share_interval
 
 _BESTSELLERS = "popularity"  # how the names of best-seller lists begin
 
@@ -27,18 +27,18 @@ def sentences(tables: Sequence[Table], k: int) -> list[str]:
     return [*told, _compared(ours, others, best, k, f"the best of {len(others)} other recommenders here")]
 
 
-def _joined(tables: Sequence[Table]) -> dict[str, Judged]:
+def _joined(tables: Sequence[Table]) -> dict[str, Measured]:
     """Each model over all windows that have it."""
     names = [row.name for row in tables[0].rows]
     rows = {name: [row.judged for table in tables for row in table.rows if row.name == name] for name in names}
     return {name: joined(found) for name, found in rows.items() if len(found) == len(tables)}
 
 
-def _best(models: dict[str, Judged]) -> str:
+def _best(models: dict[str, Measured]) -> str:
     return max(models, key=lambda name: models[name].mean("ndcg"))
 
 
-def _found(ours: Judged, k: int) -> str:
+def _found(ours: Measured, k: int) -> str:
     share = share_interval(ours.mean("hit_rate"), len(ours.hit_rate))
     return (
         f"of 100 customers, {100 * share.mean:.0f} bought something of the {k} products they would have been shown "
@@ -46,7 +46,7 @@ def _found(ours: Judged, k: int) -> str:
     )
 
 
-def _compared(ours: Judged, others: dict[str, Judged], name: str, k: int, which: str) -> str:
+def _compared(ours: Measured, others: dict[str, Measured], name: str, k: int, which: str) -> str:
     found = relative_difference(ours, others[name])
     if found is None:
         return f"{name}, {which}, found nothing at all, so that no share can be told"

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.measures import Interval
-from model.tuning.gain import Gain, Verdict
-from model.tuning.search import Attempt, Pace, Search
+from model.tuning.gain import Gain, TuningVerdict
+from model.tuning.search import Search, TuningAttempt, TuningPace
 from model.tuning.search_space import TUNED
 from serving.reports.whole_progress import spoken
 
@@ -25,7 +25,7 @@ def settings_of(parameters: TrainingParameters) -> dict[str, float]:
     return {_SETTING.get(name, name): getattr(parameters, name) for name in TUNED}
 
 
-def promised(pace: Pace, minutes: float, seeds: int) -> list[str]:
+def promised(pace: TuningPace, minutes: float, seeds: int) -> list[str]:
     """What so many minutes can buy at this speed, before they are spent."""
     least, most = pace.attempts(60.0 * minutes)
     told = f"to learn and judge a setting takes about {spoken(pace.attempt_s)} here"
@@ -57,7 +57,7 @@ def attempts_table(search: Search) -> Table:
     return drawn
 
 
-def lines(search: Search, gain: Gain | None, found: Verdict) -> list[str]:
+def lines(search: Search, gain: Gain | None, found: TuningVerdict) -> list[str]:
     """How much was tried, what changed, what it gained, and whether to take it."""
     told = [_tried(search)]
     if search.found:
@@ -91,7 +91,7 @@ def _gains(search: Search, gain: Gain | None) -> list[str]:
     return told
 
 
-def _cells(attempt: Attempt, now: Attempt) -> Sequence[str]:
+def _cells(attempt: TuningAttempt, now: TuningAttempt) -> Sequence[str]:
     mine, others = settings_of(attempt.parameters), settings_of(now.parameters)
     values = [f"{value:g}" if value == others[name] else f"[bold]{value:g}[/bold]" for name, value in mine.items()]
     gain = "" if attempt is now else f"{attempt.score / now.score - 1:+.1%}" if now.score else "-"

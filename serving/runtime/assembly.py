@@ -21,7 +21,7 @@ from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
 from consumers.kafka.retention import TopicPolicies
 from consumers.kafka.topics import Topics
 from consumers.loop.deadline_clock import DeadlineClock
-from consumers.loop.global_topics import Broadcasts
+from consumers.loop.global_topics import GlobalTopics
 from consumers.loop.joining import Joining, session_s
 from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
@@ -34,7 +34,7 @@ from model.signals.recent_buyers import RecentBuyers
 from model.store.plan import Applied
 from model.store.reader import read_histories
 from model.store.writer import Store
-from serving.accuracy.progressive_validation import LiveJudge
+from serving.accuracy.progressive_validation import LiveValidation
 from serving.accuracy.sampling import Allowance
 from serving.kafka_api.reply_addresses import ReplyTopics
 from serving.kafka_api.responder import KafkaResponder, Ownership
@@ -96,7 +96,7 @@ class Parts:
     """The worker, and what it works with."""
 
     partitions: Partitions
-    broadcasts: Broadcasts
+    broadcasts: GlobalTopics
     models: LiveModels
     worker: Worker
     policies: TopicPolicies
@@ -173,7 +173,7 @@ def _worker(base: Base, around: _Around) -> Worker:
         listeners=around.listeners,
         on_applied=lambda applied: _sold(base, applied),
         check_topics=lambda: _check_topics(base),
-        judge=_judge(base, partitions, around.models, recommender),
+        validation=_validation(base, partitions, around.models, recommender),
         missing=base.missing,
         lateness=Lateness(settings.late_answer_s),
         clock=clock,
@@ -199,7 +199,7 @@ def _partitions(base: Base) -> Partitions:
     )
 
 
-def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> Broadcasts:
+def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> GlobalTopics:
     def announced(brand: str, announcement: Announcement | None) -> None:
         if base.serves:
             models.announced(brand, announcement)
@@ -209,7 +209,7 @@ def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recom
         models.catalogue_changed(numbers)
 
     names = base.topics.names
-    broadcasts = Broadcasts(
+    broadcasts = GlobalTopics(
         consumer=base.clients.consumer(f"{base.group}-broadcasts", enable_partition_eof="true"),
         store=base.store,
         dead_letters=dead_letters,
@@ -253,12 +253,14 @@ def _responder(base: Base, partitions: Partitions, recommender: Recommender, clo
     )
 
 
-def _judge(base: Base, partitions: Partitions, models: LiveModels, recommender: Recommender) -> LiveJudge | None:
+def _validation(
+    base: Base, partitions: Partitions, models: LiveModels, recommender: Recommender
+) -> LiveValidation | None:
     """What compares answers with purchases, where requests are answered and it is not turned off."""
     settings = base.settings
     if not base.serves or not settings.accuracy_sample_per_s:
         return None
-    return LiveJudge(
+    return LiveValidation(
         store=base.store,
         models=models,
         answer=lambda requests: recommender.answer(requests, nullcontext),

@@ -22,7 +22,7 @@ from model.progress import silent
 from model.purchases.histories import Histories, distinct, part_of
 from model.ranking.retrieval import rank
 from model.snapshots.writer import Draft
-from model.store.reader import Contents, Watermark
+from model.store.reader import StoreContents, Watermark
 from model.training.brand_counts import count_brands
 from model.training.learning import learn
 from tests.benchmarks.setting import introduce, real_data, table
@@ -91,7 +91,7 @@ def divided(lines: NDArray[np.int64], layout: str) -> tuple[Histories, list[Prod
 
 
 def learnt(past: Split, products: list[Product], brand: str | None, seed: int) -> Draft:
-    contents = Contents(Watermark("bench", {0: 1}), past.train, products)
+    contents = StoreContents(Watermark("bench", {0: 1}), past.train, products)
     return learn(contents, recipe_of(Settings(seed=seed), brand), None, silent, time.time())
 
 

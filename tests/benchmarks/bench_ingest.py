@@ -27,7 +27,7 @@ from consumers.kafka.clients import KafkaClients, drain
 from consumers.kafka.records import sorted_out
 from consumers.loop.worker import Worker
 from model.store.folding import Folding
-from model.store.plan import Applied, Plan
+from model.store.plan import Applied, BatchPlan
 from model.store.writer import Store
 from serving.runtime import assembly
 from serving.runtime.logs import set_up_logging
@@ -42,7 +42,7 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("polling", Worker, "_read"),
     ("to records", consumers.loop.worker, "sorted_out"),
     ("decoding", Ingest, "_decoded"),
-    ("planning", Plan, "__init__"),
+    ("planning", BatchPlan, "__init__"),
     ("writing", Store, "_write"),
     ("remembering", Store, "_remember"),
     ("beginning a fold", Folding, "_divide"),

@@ -18,7 +18,7 @@ from model.purchases.changes import LogRecord
 from model.signals.demand import Demand
 from model.store.reader import read_contents
 from model.store.writer import Store
-from serving.accuracy.progressive_validation import LiveJudge
+from serving.accuracy.progressive_validation import LiveValidation
 from serving.accuracy.sampling import Allowance
 from serving.live_models.live_model import bind, open_model
 from serving.live_models.live_models import LiveModels
@@ -94,7 +94,7 @@ def _taken(
     (version,) = [entry.name for entry in models.iterdir() if entry.name.startswith("v")]
     live.live[""] = bind(open_model(models, version), store, demand)
     live.turn()
-    judge = LiveJudge(
+    validation = LiveValidation(
         store, live, Recommender(store, demand, live).answer, metrics, lambda *_: True, 10,
         Allowance(per_s), 1000,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _taken(
     for at in range(0, len(new), BATCH):
         batch = new[at : at + BATCH]
         if per_s:
-            judge.judge(batch)
+            validation.compare(batch)
         applied = store.apply(batch)
         demand.add(applied.products, applied.times)
         live.turn()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from consumers.file_import.purchase_files import Columns, Event, open_purchases
+from consumers.file_import.purchase_files import Columns, PurchaseRecord, open_purchases
 from consumers.kafka.clients import KafkaClients
 from tests.benchmarks.setting import introduce, java_broker, real_data, scratch, table, until
 from tests.kafka.support.running_shop import make_topics, named_topics
@@ -58,7 +58,7 @@ def main() -> None:
             service.kill()
 
 
-def divided(path: Path, days: int) -> tuple[list[Event], list[Event]]:
+def divided(path: Path, days: int) -> tuple[list[PurchaseRecord], list[PurchaseRecord]]:
     """All orders but those of the last days, and those; oldest first."""
     with open_purchases(path, Columns(), latest_ms=round(time.time() * 1000)) as file:
         events = [event for batch in file.batches() for event in batch]
@@ -66,7 +66,7 @@ def divided(path: Path, days: int) -> tuple[list[Event], list[Event]]:
     return [event for event in events if event.time_ms < cut_ms], [e for e in events if e.time_ms >= cut_ms]
 
 
-def send(producer: Producer, events: Iterable[Event]) -> None:
+def send(producer: Producer, events: Iterable[PurchaseRecord]) -> None:
     for event in events:
         while True:
             try:
@@ -77,7 +77,7 @@ def send(producer: Producer, events: Iterable[Event]) -> None:
     assert producer.flush(60) == 0, "not everything was delivered"
 
 
-def replay(producer: Producer, events: list[Event], seconds_a_day: float) -> None:
+def replay(producer: Producer, events: list[PurchaseRecord], seconds_a_day: float) -> None:
     """Order by order, each when its time has come."""
     begin, first_ms = time.monotonic(), events[0].time_ms
     for event in events:

@@ -19,9 +19,9 @@ import numpy as np
 from model.purchases.changes import LogRecord
 from model.purchases.histories import Histories
 from model.store.codec import Orders
-from model.store.plan import Plan
+from model.store.plan import BatchPlan
 from model.store.statements import _FOLD
-from model.store.write_buffer import Tail
+from model.store.write_buffer import WriteBuffer
 from model.store.writer import Store
 from tests.benchmarks.generated import Shop
 from tests.benchmarks.setting import Figures, introduce, scratch, table
@@ -35,7 +35,7 @@ _LINES = (
 )
 
 
-class _NoTail(Tail):
+class _NoTail(WriteBuffer):
     """Takes nothing up: lines of the layouts that have no tail are in the file at once."""
 
     def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
@@ -49,7 +49,7 @@ class NoLines(Store):
         super().__init__(path)
         self._folding.tail = _NoTail()
 
-    def _write(self, db: sqlite3.Connection, plan: Plan) -> None:
+    def _write(self, db: sqlite3.Connection, plan: BatchPlan) -> None:
         orders, plan.orders = plan.orders, None
         super()._write(db, plan)
         plan.orders = orders
@@ -64,7 +64,7 @@ class BlobPerCustomer(NoLines):
     """Each batch appends to the rows of its customers."""
 
     def _write_lines(self, db: sqlite3.Connection, orders: Orders) -> None:
-        batch = Tail()
+        batch = WriteBuffer()
         batch.add(orders, {})
         db.executemany(_FOLD, batch.rows())
 

@@ -30,7 +30,7 @@ from model.snapshots.reader import manifest_digest
 from model.snapshots.writer import write_snapshot
 from model.store.reader import read_contents, read_histories
 from model.store.writer import Store
-from model.training.packaging import Learnt, drafted
+from model.training.packaging import TrainedModel, drafted
 from serving.live_models.live_models import LiveModels
 from serving.live_models.memory import seldom_collecting
 from serving.recommendation.recommender import Recommender
@@ -88,7 +88,7 @@ def prepare(folder: Path, shop: LargeCatalogue, count: int) -> None:
     store.close()
     contents = read_contents(folder / "alsobought.db")
     counts = np.ones(len(names), np.int64)
-    learnt = Learnt(
+    learnt = TrainedModel(
         item2vec=Item2vec(names, shop.vectors, shop.outputs, counts, NotLearnt()),
         votes=no_votes(len(names)),
         ranking=Ranking(scoring=Scoring()),

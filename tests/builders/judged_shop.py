@@ -11,7 +11,7 @@ from model.catalogue.product import Product
 from model.embeddings.parameters import TrainingParameters
 from model.purchases.histories import Histories
 from model.ranking.parameters import Scoring
-from model.store.reader import Contents, Watermark
+from model.store.reader import StoreContents, Watermark
 from model.training.schedule import Limits
 from tests.builders.learnt import recipe
 
@@ -23,7 +23,7 @@ DAY_S = 86_400
 
 def bought(
     customers: int = 300, orders: int = 4, *, brand: str = "", more_orders: int = 0, erased: int = 0
-) -> Contents:
+) -> StoreContents:
     """Everybody buys two products of one interest in each order; `more_orders` came later."""
     chance = Random(5)
     products = [Product("", "")] + [Product(brand, f"p-{n}", price=1.0) for n in range(INTERESTS * EACH)]
@@ -38,4 +38,4 @@ def bought(
     table = np.array(lines, np.uint32).reshape(-1, 2)
     numbers = np.arange(1, customers + 1, dtype=np.uint32)
     histories = Histories(numbers, np.array(starts, np.int64), table[:, 0], table[:, 1])
-    return Contents(Watermark("db", {0: customers * (orders + more_orders)}), histories, products, erased)
+    return StoreContents(Watermark("db", {0: customers * (orders + more_orders)}), histories, products, erased)

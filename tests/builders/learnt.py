@@ -6,7 +6,7 @@ from model.catalogue.product import Product
 from model.embeddings.parameters import TrainingParameters
 from model.purchases.histories import Histories
 from model.ranking.parameters import Scoring
-from model.store.reader import Contents, Watermark
+from model.store.reader import StoreContents, Watermark
 from model.training.learning import Recipe
 from model.training.schedule import Limits
 
@@ -35,4 +35,4 @@ def contents(customers=20, *, brands=("",), database_id="db", offset=None, erase
     numbers, starts = np.unique(table[:, 0], return_index=True)
     histories = Histories(numbers, np.append(starts, len(table)).astype(np.int64), table[:, 1], table[:, 2])
     watermark = Watermark(database_id, {0: customers if offset is None else offset})
-    return Contents(watermark, histories, products, erased)
+    return StoreContents(watermark, histories, products, erased)

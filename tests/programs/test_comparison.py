@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
-from model.evaluation.comparison import OURS, Plan, Table, tables
+from model.evaluation.comparison import OURS, ComparisonPlan, Table, tables
 from model.evaluation.replay import SCHEDULES, replay, summaries
 from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
@@ -14,7 +14,7 @@ from tests.builders.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
 RECIPE = OfflineRecipe(parameters=PARAMETERS, votes=VoteParameters(regularisation=20))
-PLAN = Plan(cut=Cut(20), windows=2, validation=1, seeds=2, recipe=RECIPE)
+PLAN = ComparisonPlan(cut=Cut(20), windows=2, validation=1, seeds=2, recipe=RECIPE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def test_in_a_shop_of_groups_ours_beats_best_sellers(table):
 
 
 def test_parts_that_are_switched_off_have_no_row_and_no_weight():
-    plan = Plan(cut=Cut(20), windows=1, validation=1, seeds=1, parts=("votes",), peers=False, recipe=RECIPE)
+    plan = ComparisonPlan(cut=Cut(20), windows=1, validation=1, seeds=1, parts=("votes",), peers=False, recipe=RECIPE)
     (found,) = tables(*shop_histories(), plan)
 
     assert [row.name for row in found.rows] == [OURS, f"{OURS} without votes", f"{OURS}, item2vec and index alone"]
@@ -81,13 +81,13 @@ def test_parts_that_are_switched_off_have_no_row_and_no_weight():
 
 
 def test_windows_by_orders_have_tables_too():
-    plan = Plan(cut=Cut(None), windows=2, validation=1, seeds=1, peers=False, recipe=RECIPE)
+    plan = ComparisonPlan(cut=Cut(None), windows=2, validation=1, seeds=1, peers=False, recipe=RECIPE)
 
     assert [found.window for found in tables(*shop_histories(), plan)] == [0, 1]
 
 
 def test_too_few_customers_are_said_to_be_too_few():
-    plan = Plan(cut=Cut(20), windows=1, seeds=1, peers=False, recipe=RECIPE)
+    plan = ComparisonPlan(cut=Cut(20), windows=1, seeds=1, peers=False, recipe=RECIPE)
 
     with pytest.raises(TooLittleData):
         list(tables(*shop_histories(customers=20), plan))

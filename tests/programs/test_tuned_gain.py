@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from model.embeddings.parameters import TrainingParameters
-from model.offline.measures import Judged
+from model.offline.measures import Measured
 from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.tuning.gain import Gain, Stopped, measured, test_window, verdict
-from model.tuning.search import Attempt, Search
+from model.tuning.search import Search, TuningAttempt
 from model.tuning.validation import TooFewTested
 from tests.builders.shop_histories import shop_histories
 
@@ -22,7 +22,7 @@ NOISE = np.tile([0.3, -0.3], 100)  # adds up to nothing
 
 
 def attempt(parameters, ndcg):
-    return Attempt(OfflineRecipe(parameters=parameters, weights=None), np.asarray(ndcg, float), 1, 1.0)
+    return TuningAttempt(OfflineRecipe(parameters=parameters, weights=None), np.asarray(ndcg, float), 1, 1.0)
 
 
 def searched(validation_gain, noise=0.0):
@@ -32,7 +32,7 @@ def searched(validation_gain, noise=0.0):
 
 def gained(mean, noise=0.0):
     before = np.full(200, 0.5)
-    runs = [Judged(x, x, x, x, 0.1, 0.5) for x in (before, before + mean + noise * NOISE)]
+    runs = [Measured(x, x, x, x, 0.1, 0.5) for x in (before, before + mean + noise * NOISE)]
     return Gain(*runs, seeds=1)
 
 

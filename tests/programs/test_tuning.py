@@ -9,7 +9,7 @@ from model.embeddings.parameters import TooLittleData, TrainingParameters
 from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
-from model.tuning.search import Interrupted, Pace, TuningPlan, pace, search
+from model.tuning.search import Interrupted, TuningPace, TuningPlan, pace, search
 from model.tuning.validation import TooFewTested
 from tests.builders.shop_histories import DAY_S, shop_histories
 
@@ -106,7 +106,7 @@ def test_a_search_that_is_stopped_at_once_says_so(shop):
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0, 1, 1), (30, 1, 1), (90, 1, 4), (300, 5, 25)])
 def test_a_pace_says_how_many_settings_a_time_is_enough_for(seconds, least, most):
-    assert Pace(attempt_s=60.0, window_s=10.0, learning_s=8.0).attempts(seconds) == (least, most)
+    assert TuningPace(attempt_s=60.0, window_s=10.0, learning_s=8.0).attempts(seconds) == (least, most)
 
 
 def test_the_pace_is_measured_on_the_purchases(shop):

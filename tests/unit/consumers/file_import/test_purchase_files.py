@@ -11,7 +11,7 @@ import pytest
 from consumers.decoding.purchases import PurchaseDecoder
 from consumers.file_import.conditions import UnfitCondition, conditions
 from consumers.file_import.parts import Reading
-from consumers.file_import.purchase_files import Columns, Contents, Event, open_purchases
+from consumers.file_import.purchase_files import Columns, FileContents, PurchaseRecord, open_purchases
 from consumers.file_import.tables import UnreadableFile
 
 HEADER = "customer_id,order_id,product_id,ts,quantity,price"
@@ -21,7 +21,7 @@ NOT_UNDERSTOOD = "time not understood: --time-format says how it is written, suc
 SPREADSHEET = "in scientific notation: a spreadsheet has cut its digits off, export the column as text"
 
 
-def read(path: Path, columns: Columns | None = None, **options) -> tuple[Contents, list[Event]]:
+def read(path: Path, columns: Columns | None = None, **options) -> tuple[FileContents, list[PurchaseRecord]]:
     with open_purchases(path, columns, latest_ms=LATEST_MS, **options) as file:
         return file.contents, [event for batch in file.batches(orders=2) for event in batch]
 

@@ -19,7 +19,7 @@ from backports import zstd
 from consumers.file_import import parts
 from consumers.file_import.file_lines import FileLines, LinesLost
 from consumers.file_import.parts import Reading
-from consumers.file_import.purchase_files import Columns, Contents, open_purchases
+from consumers.file_import.purchase_files import Columns, FileContents, open_purchases
 from consumers.file_import.tables import UnreadableFile
 from tests.unit.consumers.file_import.spreadsheet import write_xlsx
 
@@ -28,7 +28,7 @@ LINES = f"{HEADER}\nada,o-1,thé,2026-01-02\nben,o-2,cup,2026-01-03\n,o-3,cup,20
 LATEST_MS = 1_900_000_000_000
 
 
-def read(path, columns=None, **options) -> tuple[Contents, list[dict], tuple[str, ...]]:
+def read(path, columns=None, **options) -> tuple[FileContents, list[dict], tuple[str, ...]]:
     with open_purchases(path, columns, latest_ms=LATEST_MS, reading=Reading(**options)) as file:
         events = [json.loads(event.value) for batch in file.batches() for event in batch]
         return file.contents, events, file.contents.remarks

@@ -10,7 +10,7 @@ from consumers.decoding.catalogue import read_listed
 from consumers.decoding.fields import InvalidRecord
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.kafka.records import ReadError, Record
-from consumers.loop.global_topics import Broadcasts
+from consumers.loop.global_topics import GlobalTopics
 from consumers.observability.metrics import Metrics
 from model.catalogue.product import Product
 from model.store.writer import Store
@@ -81,7 +81,7 @@ class Reading:
         self.heard = []
 
     def start(self):
-        self.broadcasts = Broadcasts(
+        self.broadcasts = GlobalTopics(
             consumer=self.clients.consumer("broadcasts", enable_partition_eof="true"),
             store=self.store,
             dead_letters=DeadLetters(self.producer, self.dead),

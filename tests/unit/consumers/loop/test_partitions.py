@@ -262,14 +262,14 @@ def test_an_empty_assignment_of_the_classic_protocol_counts_as_one(partitions, c
 
 def test_what_was_read_before_a_partition_was_placed_again_is_stale(partitions, consumer):
     partitions.on_assign(consumer, parts(0, 1))
-    before = partitions.placements
+    before = partitions.epoch
 
     partitions.on_revoke(consumer, parts(0))
     partitions.on_assign(consumer, parts(0))
 
-    assert partitions.placed_since(before, "purchases", 0)
-    assert not partitions.placed_since(before, "purchases", 1)
-    assert not partitions.placed_since(partitions.placements, "purchases", 0)
+    assert partitions.moved_since(before, "purchases", 0)
+    assert not partitions.moved_since(before, "purchases", 1)
+    assert not partitions.moved_since(partitions.epoch, "purchases", 0)
 
 
 def test_held_purchases_stay_held_when_partitions_come_until_they_are_let_go(partitions, consumer):

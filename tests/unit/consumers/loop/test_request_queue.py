@@ -3,7 +3,7 @@
 import pytest
 
 from consumers.kafka.records import Record
-from consumers.loop.request_queue import WaitingRequests
+from consumers.loop.request_queue import RequestQueue
 
 NOW_S = 1_000.0
 LATER_MS = 1000 * NOW_S + 500
@@ -30,7 +30,7 @@ def dropped():
 
 @pytest.fixture
 def waiting(clock, dropped):
-    return WaitingRequests(dropped.append, limit_records=10, limit_bytes=100, now_s=lambda: NOW_S, monotonic_s=clock)
+    return RequestQueue(dropped.append, limit_records=10, limit_bytes=100, now_s=lambda: NOW_S, monotonic_s=clock)
 
 
 def add(waiting, *offsets, partition=0, deadline_ms=LATER_MS, value=b"{}"):

@@ -338,11 +338,11 @@ def test_purchases_are_judged_before_they_are_stored_and_never_those_read_again(
     seen = []
 
     class Noting:
-        def judge(self, records):
+        def compare(self, records):
             new = [record for record in records if world.partitions.is_news(record.partition, record.offset)]
             seen.append((len(records), len(new), len(world.bought())))
 
-    world = worlds(judge=Noting())
+    world = worlds(validation=Noting())
     world.buy("tea")
     world.begin()
     world.step_until(lambda: world.bought() == ["tea"] and not world.partitions.restoring)

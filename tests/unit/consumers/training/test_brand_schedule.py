@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.training.brand_schedule import Attempt, BrandRules, BrandTrainings, brands_due, brands_with_enough
+from consumers.training.brand_schedule import BrandAttempt, BrandRules, BrandTrainings, brands_due, brands_with_enough
 from model.training.brand_counts import BrandCount
 
 RULES = BrandRules(models="auto", most=10, min_customers=50, min_new_orders=100, max_wait_s=3600)
@@ -15,7 +15,7 @@ def count(customers=100, *, loyal=None, orders=200):
 
 
 def learnt(orders=200, at_s=0.0, *, has_model=True):
-    return Attempt(orders, at_s, has_model)
+    return BrandAttempt(orders, at_s, has_model)
 
 
 @pytest.fixture

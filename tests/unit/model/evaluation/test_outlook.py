@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
-from model.evaluation.comparison import Plan, tables
+from model.evaluation.comparison import ComparisonPlan, tables
 from model.evaluation.outlook import Wanted, outlook
 from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut, split
@@ -60,7 +60,7 @@ def test_a_window_of_too_few_customers_says_how_many_it_has_and_needs():
 def test_without_a_window_to_choose_on_all_is_judged_untuned():
     histories, keys = shop_histories(customers=120)
     told = []
-    plan = Plan(cut=Cut(70), windows=1, validation=2, seeds=1, recipe=OfflineRecipe(parameters=PARAMETERS))
+    plan = ComparisonPlan(cut=Cut(70), windows=1, validation=2, seeds=1, recipe=OfflineRecipe(parameters=PARAMETERS))
     (table,) = tables(histories, keys, plan, on_outlook=lambda found, steps: told.append((found, steps)))
 
     ((found, steps),) = told
@@ -72,7 +72,11 @@ def test_without_a_window_to_choose_on_all_is_judged_untuned():
 
 def test_nothing_to_learn_from_is_known_at_once():
     with pytest.raises(TooLittleData):
-        list(tables(*shop_histories(customers=20), Plan(cut=Cut(20), recipe=OfflineRecipe(parameters=PARAMETERS))))
+        list(
+            tables(
+                *shop_histories(customers=20), ComparisonPlan(cut=Cut(20), recipe=OfflineRecipe(parameters=PARAMETERS))
+            )
+        )
 
 
 @pytest.mark.parametrize("kind", ["one customer", "one product", "one moment"])

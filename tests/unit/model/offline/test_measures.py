@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.offline.measures import averaged, difference, interval, judge, medians
+from model.offline.measures import averaged, difference, interval, measure, medians
 from model.offline.splits import Truth
 
 TRUTH = Truth(np.array([0, 1]), np.array([0, 2, 3]), np.array([5, 7, 9]))
@@ -11,7 +11,7 @@ SOLD = np.array([0, 1, 1, 1, 1, 10, 1, 4, 1, 2, 1])
 
 
 def judged(*shown):
-    return judge(np.array(shown), TRUTH, SOLD)
+    return measure(np.array(shown), TRUTH, SOLD)
 
 
 def test_measures_of_a_hit_in_second_place_and_of_none():
@@ -59,7 +59,7 @@ def test_differences_are_paired_by_customer():
 
 
 def test_different_customers_cannot_be_compared():
-    alone = judge(np.array([[5]]), Truth(np.array([0]), np.array([0, 1]), np.array([5])), SOLD)
+    alone = measure(np.array([[5]]), Truth(np.array([0]), np.array([0, 1]), np.array([5])), SOLD)
 
     with pytest.raises(ValueError, match="2 and 1 customers"):
         difference(judged([1], [2]), alone)

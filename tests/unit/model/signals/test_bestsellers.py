@@ -1,7 +1,7 @@
 import numpy as np
 
 from model.purchases.histories import DAY_S
-from model.signals.bestsellers import Popular
+from model.signals.bestsellers import Bestsellers
 from model.signals.demand import Demand
 
 NOW = 20_000 * DAY_S
@@ -24,7 +24,7 @@ def test_recent_sales_come_first_then_sales_ever_then_the_number():
     sold(demand, {1: 5000, 2: 900, 3: 900, 5: 2000}, ago=100)
     sold(demand, {2: 1500, 3: 1500, 4: 2000})
 
-    assert Popular(demand).top(10).tolist() == [4, 2, 3, 1, 5]
+    assert Bestsellers(demand).top(10).tolist() == [4, 2, 3, 1, 5]
 
 
 def test_few_recent_sales_leave_the_best_sellers_of_all_time_on_top():
@@ -32,13 +32,13 @@ def test_few_recent_sales_leave_the_best_sellers_of_all_time_on_top():
     sold(demand, {4: 1})
     sold(demand, {1: 500, 2: 900, 3: 70}, ago=300)
 
-    assert Popular(demand).top(10).tolist() == [2, 1, 3, 4]
+    assert Bestsellers(demand).top(10).tolist() == [2, 1, 3, 4]
 
 
 def test_a_purchase_is_in_the_very_next_answer():
     demand = Demand()
     sold(demand, {1: 3, 2: 2})
-    popular = Popular(demand)
+    popular = Bestsellers(demand)
     before = popular.top(2).tolist()
     sold(demand, {7: 4})
 
@@ -49,21 +49,21 @@ def test_excluded_products_are_replaced_by_the_next_best():
     demand = Demand()
     sold(demand, dict.fromkeys(range(1, 3001), 1))
 
-    assert Popular(demand).top(3, np.arange(1, 2000)).tolist() == [2000, 2001, 2002]
+    assert Bestsellers(demand).top(3, np.arange(1, 2000)).tolist() == [2000, 2001, 2002]
 
 
 def test_excluding_a_product_that_never_sold_is_no_trouble():
     demand = Demand()
     sold(demand, {1: 1})
 
-    assert Popular(demand).top(3, np.array([9999])).tolist() == [1]
+    assert Bestsellers(demand).top(3, np.array([9999])).tolist() == [1]
 
 
 def test_only_sellable_products_are_shown():
     demand = Demand()
     sold(demand, {number: 50 - number for number in range(1, 40)})
     withdrawn = {2, 4}
-    popular = Popular(demand, lambda numbers: np.array([n % 2 == 0 and n not in withdrawn for n in numbers], bool))
+    popular = Bestsellers(demand, lambda numbers: np.array([n % 2 == 0 and n not in withdrawn for n in numbers], bool))
     before = popular.top(2).tolist()
     withdrawn.add(6)
 
@@ -74,7 +74,7 @@ def test_many_products_withdrawn_at_once_leave_no_gap():
     demand = Demand()
     sold(demand, dict.fromkeys(range(1, 3001), 1))
     refused_below = 0
-    popular = Popular(demand, lambda numbers: numbers > refused_below)
+    popular = Bestsellers(demand, lambda numbers: numbers > refused_below)
     popular.top(5)
     refused_below = 2500
 
@@ -84,7 +84,7 @@ def test_many_products_withdrawn_at_once_leave_no_gap():
 def test_fewer_are_given_when_fewer_ever_sold():
     demand = Demand()
 
-    assert Popular(demand).top(5).tolist() == []
+    assert Bestsellers(demand).top(5).tolist() == []
 
 
 def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window():
@@ -92,7 +92,7 @@ def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window(
     sold(demand, {9000: 50}, ago=100)
     sold(demand, dict.fromkeys(range(2, 1500), 1), ago=13)
     sold(demand, {1: 1_000_000})
-    popular = Popular(demand)
+    popular = Bestsellers(demand)
     before = popular.top(2).tolist()
     sold(demand, {1: 1}, ago=-1)
 
@@ -102,7 +102,7 @@ def test_what_sold_long_ago_moves_up_when_better_sellers_fall_out_of_the_window(
 def test_following_event_by_event_equals_sorting_the_whole_catalogue():
     rng = np.random.default_rng(1)
     demand = Demand(days=3, enough=1)
-    popular = Popular(demand)
+    popular = Bestsellers(demand)
     for day in range(12):
         for _ in range(5):
             sold(
@@ -123,7 +123,7 @@ def test_an_order_that_keeps_up_is_not_worked_out_anew_from_the_whole_catalogue(
         return np.ones(len(products), bool)
 
     sold(demand, dict.fromkeys(range(1, 20_001), 1))
-    popular = Popular(demand, sellable)
+    popular = Bestsellers(demand, sellable)
     popular.top(10)
     looked_at.clear()
     for number in range(1, 1001):

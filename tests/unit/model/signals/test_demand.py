@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.purchases.histories import DAY_S
-from model.signals.bestsellers import Popular
+from model.signals.bestsellers import Bestsellers
 from model.signals.demand import Demand, now_of
 
 NOW = 20_000 * DAY_S + 3600  # some morning
@@ -183,7 +183,7 @@ def test_the_order_of_arrival_changes_nothing():
         products = np.concatenate((history, random.integers(1, 401, new)))
         times = np.concatenate((times, NOW + random.integers(-30 * DAY_S, 3 * DAY_S, new)))
         at_once, in_parts = Demand(days=14), Demand(days=14)
-        popular = Popular(in_parts)
+        popular = Bestsellers(in_parts)
         at_once.add(products, times)
         order = [np.arange(len(products))[::-1], np.argsort(times), random.permutation(len(products))][seed % 3]
         for part in np.array_split(order, int(random.integers(1, 300))):
@@ -194,4 +194,4 @@ def test_the_order_of_arrival_changes_nothing():
         assert at_once.now_s == in_parts.now_s == now_of(times)
         assert in_parts.recent.tolist() == at_once.recent.tolist()
         assert in_parts.bias(everything, 0.5, 1.0).tolist() == at_once.bias(everything, 0.5, 1.0).tolist()
-        assert popular.top(50).tolist() == Popular(at_once).top(50).tolist()
+        assert popular.top(50).tolist() == Bestsellers(at_once).top(50).tolist()

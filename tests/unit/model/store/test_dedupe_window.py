@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from model.store.dedupe_window import RecentEvents, event_hashes
+from model.store.dedupe_window import DedupeWindow, event_hashes
 
 
 def admitted(window, batches):
     """Which events were new; each batch is remembered after it, as the store does."""
-    recent = RecentEvents(window)
+    recent = DedupeWindow(window)
     taken = []
     for batch in batches:
         pending = recent.pending(1)
@@ -27,9 +27,9 @@ def test_a_batch_that_is_longer_than_the_window_is_no_trouble(size):
 
 
 def test_the_window_is_the_same_after_it_was_packed_and_loaded():
-    recent = RecentEvents(3)
+    recent = DedupeWindow(3)
     recent.remember(1, [1, 2, 3, 4])
-    again = RecentEvents(3)
+    again = DedupeWindow(3)
 
     again.load(recent.packed([1, 2]))
 
@@ -37,7 +37,7 @@ def test_the_window_is_the_same_after_it_was_packed_and_loaded():
 
 
 def test_what_is_packed_is_the_window_and_no_more():
-    recent = RecentEvents(16)
+    recent = DedupeWindow(16)
     recent.remember(1, range(1, 19))
 
     ((log, hashes),) = recent.packed([1])
@@ -46,7 +46,7 @@ def test_what_is_packed_is_the_window_and_no_more():
 
 
 def test_logs_have_windows_of_their_own():
-    recent = RecentEvents(3)
+    recent = DedupeWindow(3)
     recent.remember(1, [7])
 
     assert recent.pending(2).admit(7)

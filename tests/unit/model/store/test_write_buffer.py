@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from model.store.codec import Orders
-from model.store.write_buffer import Tail
+from model.store.write_buffer import WriteBuffer
 
 
 def orders(random, count):
@@ -23,7 +23,7 @@ def orders(random, count):
 def test_however_orders_come_the_same_lines_wait(most):
     random = np.random.default_rng(most)
     batches = [orders(random, int(count)) for count in random.integers(1, most + 1, 100)]
-    tail, together = Tail(), Tail()
+    tail, together = WriteBuffer(), WriteBuffer()
     together.add(Orders.joined(batches), {})
     for at, batch in enumerate(batches):
         tail.add(batch, {})
@@ -37,7 +37,7 @@ def test_however_orders_come_the_same_lines_wait(most):
 
 def test_dividing_what_came_order_by_order_joins_few_arrays(monkeypatch):
     random = np.random.default_rng(1)
-    tail, joined = Tail(), []
+    tail, joined = WriteBuffer(), []
     for _ in range(1000):
         tail.add(orders(random, 1), {})
     monkeypatch.setattr(Orders, "joined", lambda batches: joined.append(len(batches)) or batches[0])

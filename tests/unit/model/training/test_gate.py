@@ -8,7 +8,7 @@ import pytest
 from model.embeddings import item2vec
 from model.embeddings.parameters import TooLittleData
 from model.offline.held_out import hold_out
-from model.offline.measures import Judged
+from model.offline.measures import Measured
 from model.progress import silent
 from model.snapshots.metadata import read_about, versions
 from model.snapshots.reader import open_snapshot
@@ -218,7 +218,7 @@ def test_a_model_judged_against_itself_is_accepted_with_no_difference(models, he
 
 def judged(*ndcg):
     values = np.array(ndcg, float)
-    return Judged(values, values, values, values, 0.0, 0.0)
+    return Measured(values, values, values, values, 0.0, 0.0)
 
 
 def spread(mean, noise=0.1, customers=400):

@@ -11,7 +11,7 @@ from model.ranking.parameters import CalibrationReport, Ranking, Scoring, Weight
 from model.snapshots.metadata import versions
 from model.snapshots.reader import open_snapshot
 from model.snapshots.writer import write_snapshot
-from model.store.reader import Contents, Watermark
+from model.store.reader import StoreContents, Watermark
 from model.training import learning
 from model.training.learning import learn, newest_ancestor
 from model.training.schedule import Limits
@@ -32,7 +32,7 @@ RANKING = Ranking(scoring=Scoring(scale=2.0), weights=Weights(votes=0.7), calibr
 def shop(customers=240, *, brand=""):
     histories, keys = shop_histories(customers)
     products = [Product("", "")] + [Product(brand, key, price=1.0) for key in keys[1:]]
-    return Contents(Watermark("db", {0: len(histories.products)}), histories, products)
+    return StoreContents(Watermark("db", {0: len(histories.products)}), histories, products)
 
 
 def learnt(contents, recipe=RECIPE, ancestor=None, **more):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from model.embeddings.parameters import TooLittleData, TrainingParameters
-from model.training.schedule import Limits, Parent, Situation, rebuild_reason
+from model.training.schedule import Limits, Parent, Situation, full_training_reason
 
 PARAMETERS = TrainingParameters()
 PARENT = Parent(
@@ -19,11 +19,11 @@ NOW = Situation(database_id="a", parameters=PARAMETERS, vocabulary=110, new_line
 
 
 def test_a_small_change_is_learnt_by_an_increment():
-    assert rebuild_reason(PARENT, NOW, Limits()) is None
+    assert full_training_reason(PARENT, NOW, Limits()) is None
 
 
 def test_without_a_model_everything_is_learnt():
-    assert rebuild_reason(None, NOW, Limits()) == "there is no model yet"
+    assert full_training_reason(None, NOW, Limits()) == "there is no model yet"
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_without_a_model_everything_is_learnt():
     ],
 )
 def test_a_full_training_says_why(change, words):
-    assert words in rebuild_reason(PARENT, replace(NOW, **change), Limits())
+    assert words in full_training_reason(PARENT, replace(NOW, **change), Limits())
 
 
 def test_increments_are_followed_by_a_full_training_in_the_end():
-    reason = rebuild_reason(replace(PARENT, updates_since_full=24), NOW, Limits())
+    reason = full_training_reason(replace(PARENT, updates_since_full=24), NOW, Limits())
 
     assert reason == "24 updates since the last full training, the limit is 24"
 

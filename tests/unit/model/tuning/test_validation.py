@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from model.embeddings.parameters import TrainingParameters
-from model.offline.measures import judge
+from model.offline.measures import measure
 from model.offline.recommender import OfflineRecipe
 from model.offline.splits import Cut
 from model.signals.product_votes import VoteParameters
-from model.tuning.validation import TooFewTested, cross_judged, weighed, windows_of
+from model.tuning.validation import TooFewTested, cross_measured, weighed, windows_of
 from tests.builders.shop_histories import shop_histories
 
 PARAMETERS = TrainingParameters(vector_size=16, epochs=8, scale_to_data=False, sample=0)
@@ -33,7 +33,7 @@ def trial(shop, window):
 
 
 def test_every_tested_customer_is_judged(trial):
-    ndcg = cross_judged(trial)
+    ndcg = cross_measured(trial)
 
     assert len(ndcg) == len(trial.truth.customers)
     assert ndcg.mean() > 0.4
@@ -43,15 +43,15 @@ def test_vectors_of_another_length_are_judged_alike(trial):
     longer = replace(trial.recommender.model, vectors=trial.recommender.model.vectors * np.float32(3))
     stretched = replace(trial, recommender=replace(trial.recommender, model=longer))
 
-    assert cross_judged(stretched).mean() == pytest.approx(cross_judged(trial).mean(), rel=0.05)
+    assert cross_measured(stretched).mean() == pytest.approx(cross_measured(trial).mean(), rel=0.05)
 
 
 def test_without_weights_the_index_alone_is_judged(shop, window):
     trial = window.learnt(shop[1], replace(RECIPE, weights=None))
 
     shown = trial.recommender.recommend(trial.truth.customers, 10)
-    expected = judge(shown, trial.truth, trial.recommender.model.demand.total)
-    assert cross_judged(trial).tolist() == expected.ndcg.tolist()
+    expected = measure(shown, trial.truth, trial.recommender.model.demand.total)
+    assert cross_measured(trial).tolist() == expected.ndcg.tolist()
     assert weighed([trial], trial.recommender.recipe) == trial.recommender.recipe
 
 

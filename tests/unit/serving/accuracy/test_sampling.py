@@ -5,7 +5,7 @@ import math
 import pytest
 
 from model.purchases.changes import Forget, LogRecord, Purchase
-from serving.accuracy.sampling import Allowance, LastJudged, candidates, reciprocal_rank
+from serving.accuracy.sampling import Allowance, LastCompared, candidates, reciprocal_rank
 
 
 def bought(profile, product, offset, partition=0):
@@ -82,7 +82,7 @@ def test_the_first_product_that_was_bought_gives_the_rank(shown, bought, rank):
 
 
 def test_means_are_of_the_last_ones_only():
-    last = LastJudged(2)
+    last = LastCompared(2)
     for ranks in ((1.0, 1.0), (0.5, 0.0), (0.0, 0.0)):
         last.add(ranks)
 
@@ -91,4 +91,4 @@ def test_means_are_of_the_last_ones_only():
 
 
 def test_before_the_first_there_is_no_mean():
-    assert all(math.isnan(mean) for mean in [*LastJudged(2).hit_rates(), *LastJudged(2).mean_reciprocal_ranks()])
+    assert all(math.isnan(mean) for mean in [*LastCompared(2).hit_rates(), *LastCompared(2).mean_reciprocal_ranks()])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.evaluation.comparison import OURS, Row, Table
-from model.offline.measures import Judged
+from model.offline.measures import Measured
 from model.ranking.parameters import Scoring
 from model.signals.product_votes import VoteParameters
 from model.training.calibration import Calibration
@@ -18,7 +18,7 @@ def table(**ndcg):
     rows = []
     for name, values in ndcg.items():
         array = np.asarray(values, float)
-        judged = Judged((array > 0).astype(float), array, array, array, 0.5, 0.5)
+        judged = Measured((array > 0).astype(float), array, array, array, 0.5, 0.5)
         rows.append(Row(name.replace("_", " "), judged.means(), judged, 1.0))
     return Table(0, len(rows[0].judged.ndcg), 0, 10, 1.0, rows, CALIBRATION)
 
