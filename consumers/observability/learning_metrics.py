@@ -64,6 +64,9 @@ class ModelMetrics:
                 "kind",
             )
         )
+        self.neighbours_waiting = families.gauge(
+            "neighbours_waiting", "Customers who bought, and whom the neighbours of others do not know of yet."
+        )
         self.vocabulary_products = families.gauge("vocabulary_products", "Products that the model knows.")
         self.brands = families.gauge("brand_models", "Brands with a model of their own that answers.")
         self.brand_version = Labelled(

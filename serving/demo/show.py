@@ -189,6 +189,12 @@ class _Show:
             return done
 
         self._until(learnt, "learn a model", _LEARN_S)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until what was bought has moved everything that it moves, so that the same show is shown every time."""
+        self._rest()  # a purchase is counted some milliseconds before its turn is over
+        self._until(lambda: not self.service.metrics().get("alsobought_neighbours_waiting"), "settle", _START_S)
 
     def _offers(self, profile: str) -> list[Offer]:
         reply = self.client.ask({"profile_id": profile, "k": _K}, timeout_s=_REPLY_S)
@@ -223,6 +229,7 @@ class _Show:
         )
         producer.flush(10)
         self._until(lambda: self._stored() > stored, "store the purchase", _START_S)
+        self._settle()
         bought = ", ".join(self.shop.title(product) for product in order)
         self.screen.before_after(profile, bought, before, self._offers(profile))
 

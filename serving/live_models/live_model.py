@@ -71,6 +71,11 @@ class LiveModel:
         now, self._behind = self._behind[:_REWRITTEN_TOGETHER], self._behind[_REWRITTEN_TOGETHER:]
         self.model.refresh(now)
 
+    @property
+    def waiting(self) -> int:
+        """How many customers are still to be looked at by `follow_buyers`."""
+        return len(self._stale)
+
     def follow_buyers(self, buyers: RecentBuyers, store: Store, share_s: float) -> None:
         """Bring the neighbours up to date, those who bought last first, for about so many seconds."""
         neighbours = self.model.neighbours

@@ -168,6 +168,7 @@ class LiveModels:
         for model in self.live.values():
             model.follow()
             model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
+        self.metrics.model.neighbours_waiting.set(sum(model.waiting for model in self.live.values()))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
         """The catalogue has new words for these products: some may be withdrawn, or back."""
