@@ -44,6 +44,7 @@ class BrokerHearing:
         """Take librdkafka's statistics."""
         answers = sum(broker.rx for broker in _DECODER.decode(text).brokers.values())
         if answers != self._answers:
+            self.turn()  # a silence that ended while the loop was held up is said all the same
             self._answers, self._heard_at_s = answers, self.clock_s()
 
     def silence_s(self) -> float:

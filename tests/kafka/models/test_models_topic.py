@@ -9,10 +9,23 @@ from typing import Any
 import pytest
 
 from tests.kafka.brokers.broker import eventually
+from tests.kafka.support import learnt_models
+from tests.kafka.support.load import two_interests
 from tests.kafka.support.records import Record, purchase, tombstone
-from tests.kafka.support.running_shop import RunningShop
+from tests.kafka.support.running_shop import RunningShop, running_shop
 
 EVERY_BRAND = "*"
+
+
+@pytest.fixture(scope="module")
+def trained(broker, tmp_path_factory, once_per_run):
+    """A shop with a model and without a trainer, which would see to a damaged model by itself."""
+    learnt = once_per_run("two-interests", learnt_models.learn)
+    folder = tmp_path_factory.mktemp("announced")
+    with running_shop(broker, folder, partitions=learnt_models.PARTITIONS) as shop:
+        shop.buy(*two_interests(learnt_models.CUSTOMERS))
+        learnt_models.take(shop, learnt)
+        yield shop
 
 
 @pytest.fixture

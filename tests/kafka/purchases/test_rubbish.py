@@ -97,7 +97,7 @@ def test_bad_purchases_are_dead_letters_the_good_ones_count_and_memory_is_flat(b
     assert memory.growth() < MAY_GROW_BYTES
 
 
-def test_bad_requests_are_error_replies_or_dead_letters_and_the_good_ones_are_answered(broker, tmp_path):
+def test_bad_requests_are_error_replies_and_the_good_ones_are_answered(broker, tmp_path):
     bodies = [
         b"{no json",
         b'{"k": 0}',
@@ -121,7 +121,7 @@ def test_bad_requests_are_error_replies_or_dead_letters_and_the_good_ones_are_an
         answer = shop.ask("c-1")
 
     print(f"\n{count:,} bad requests; resident memory after so many: {memory}")
-    assert replies == {True: count // 2}, "those that named a reply topic"
+    assert replies == {True: count}, "where the answers would have gone, whether it was named or not"
     assert answer["degraded"] == "new_customer"
     assert memory.growth() < MAY_GROW_BYTES
 

@@ -36,3 +36,16 @@ def test_silence_and_its_end_are_said_once():
         hearing.turn()
 
     assert [line["event"] for line in said] == ["kafka_silent", "kafka_heard_again"]
+
+
+def test_a_silence_that_ended_while_the_loop_was_held_up_is_said():
+    now = [0.0]
+    hearing = BrokerHearing(30, lambda: now[0])
+    hearing.on_statistics(statistics(1))
+    with capture_logs() as said:
+        now[0] = 45
+        hearing.on_statistics(statistics(2))
+        hearing.turn()
+
+    assert [line["event"] for line in said] == ["kafka_silent", "kafka_heard_again"]
+    assert said[0]["silence_s"] == 45
