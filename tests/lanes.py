@@ -1,8 +1,9 @@
 """How a run is spread over processes: lanes side by side, what needs calm alone, what is dear made once.
 
 A plugin of tests/conftest.py. `make test` hands pytest-xdist `-n auto --dist loadscope`: the tests of a kind of Kafka
-broker are one lane, since they wait more than they work and share a broker; every other file is a lane of its own, so
-that its fixtures are made once. Lanes of Kafka begin first: they take longest. Without `-n` nothing here changes a run.
+broker are one lane (those of Java are two), since they wait more than they work and share a broker; every other file is
+a lane of its own, so that its fixtures are made once. Lanes of Kafka begin first: they take longest. Without `-n`
+nothing here changes a run.
 """
 
 import fcntl
@@ -21,6 +22,7 @@ KINDS = ("java", "docker", "embedded", "own")
 SHARED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 SAID = pytest.StashKey[dict[str, tuple[bool, bool]]]()
 _KIND = re.compile(rf"[\[-]({'|'.join(KINDS)})(?=[\]-])")
+_FIRST_HALF = ("operations", "brokers", "clients")  # of tests/kafka, by how long they take
 _FOLDERS = ("tests/kafka", "tests/programs", "")  # of lanes, those that take longest first
 
 
@@ -35,7 +37,10 @@ def lane(nodeid: str) -> str:
     kind = _KIND.search(nodeid.partition("::")[2])
     if not path.startswith("tests/kafka/"):
         return path
-    return f"kafka on {kind[1] if kind else 'java'}"  # what has no kind starts Java brokers of its own
+    on = kind[1] if kind else "java"  # what has no kind starts Java brokers of its own
+    if on == "java":  # most tests run on it: two lanes, each with a broker of its own
+        on = f"{on}, {'first' if path.split('/')[2] in _FIRST_HALF else 'second'} half"
+    return f"kafka on {on}"
 
 
 class Lanes(LoadScopeScheduling):
@@ -52,11 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores, since Kafka's lanes wait; none beside this process for a single file or test."""
+    """Two more than there are cores, since Kafka's lanes wait; none beside this process for a single file or test."""
     files = {argument.partition("::")[0] for argument in config.args}
     if all(Path(file).is_file() for file in files) and len(files) == 1:
         return 0
-    return len(os.sched_getaffinity(0)) + 1
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(nodeid: str) -> tuple[int, int]:
     folder = next(at for at, name in enumerate(_FOLDERS) if nodeid.startswith(name))
-    kind = lane(nodeid).rpartition(" ")[2]
+    kind = lane(nodeid).removeprefix("kafka on ").partition(",")[0]
     return folder, KINDS.index(kind) if folder == 0 else 0
 
 

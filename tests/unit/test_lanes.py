@@ -59,10 +59,11 @@ def run(folder: Path, *options: str) -> str:
     ("nodeid", "expected"),
     [
         ("tests/unit/model/test_x.py::test_it[java]", "tests/unit/model/test_x.py"),
-        ("tests/kafka/models/test_gate.py::test_it[java]", "kafka on java"),
+        ("tests/kafka/models/test_gate.py::test_it[java]", "kafka on java, second half"),
+        ("tests/kafka/operations/test_http.py::test_it[java]", "kafka on java, first half"),
         ("tests/kafka/models/test_gate.py::test_it[docker-classic]", "kafka on docker"),
         ("tests/kafka/models/test_gate.py::test_it[classic-embedded-1]", "kafka on embedded"),
-        ("tests/kafka/chaos/test_kills.py::test_it", "kafka on java"),
+        ("tests/kafka/chaos/test_kills.py::test_it", "kafka on java, second half"),
     ],
 )
 def test_a_kind_of_broker_is_a_lane_and_so_is_every_other_file(nodeid, expected):
