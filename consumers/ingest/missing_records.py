@@ -5,6 +5,7 @@ Promise: a transaction's marker or an aborted record is never called a loss. Whe
 without a record is one of those, or was compacted away under an earlier policy: it is counted apart, as unclear.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,10 @@ import structlog
 
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE, Pace
 from model.store.writer import Store
 
 log = structlog.get_logger(__name__)
-_SAY_AGAIN_S = 60.0
 RETENTION, COMPACTION, UNCLEAR = "retention", "compaction", "unclear"
 
 
@@ -46,9 +47,10 @@ class MissingRecords:
     metrics: Metrics
     compacted: Callable[[], bool] = lambda: False
     topic: str = ""
+    pace: Pace = SHOPS_PACE
     lost: int = 0  # records that are known to be gone from the history that is answered from
     _unsaid: Counter[int] = field(default_factory=Counter)  # partition -> compacted away and not said yet
-    _said_at_s: float = -_SAY_AGAIN_S
+    _said_at_s: float = -math.inf
 
     def between(self, records: Sequence[Record], nexts: Mapping[int, int]) -> dict[tuple[int, str], int]:
         """What a batch lacks, by (partition, cause), to be stored with it."""
@@ -72,9 +74,9 @@ class MissingRecords:
         self.lost = total(known, RETENTION, COMPACTION)
 
     def say(self, *, now_s: float | None = None) -> None:
-        """Say what was compacted away since the last time, at most once a minute."""
+        """Say what was compacted away since the last time, at most every `pace.say_losses_again_s`."""
         now_s = time.monotonic() if now_s is None else now_s
-        if not self._unsaid or now_s - self._said_at_s < _SAY_AGAIN_S:
+        if not self._unsaid or now_s - self._said_at_s < self.pace.say_losses_again_s:
             return
         self._said_at_s = now_s
         log.error(

@@ -27,9 +27,6 @@ from model.training.brand_counts import count_brands
 _PROGRESS_S = 0.2
 
 
-_FALLEN_BACK_S = 5.0  # the version before it is to answer first, which takes less than learning
-_MEND_AGAIN_S = 60.0
-
 Tell = Callable[[str, dict[str, Any]], None]
 
 
@@ -40,7 +37,7 @@ class Trainer:
         self, settings: Settings, tell: Tell, producer: Producer | None = None, *, pace: Pace = SHOPS_PACE
     ) -> None:
         self._settings = settings
-        self._check_s = pace.check_s
+        self._pace = pace
         self._tell = tell
         self._database = settings.database
         self._announcer = announcer_of(settings, producer)
@@ -63,7 +60,7 @@ class Trainer:
         """Check every `pace.check_s`, for ever."""
         while not stopping():
             self.turn(time.monotonic())
-            time.sleep(self._check_s)
+            time.sleep(self._pace.check_s)
 
     def turn(self, now_s: float) -> None:
         """Announce what has not been announced yet, and learn what is due. `now_s` is monotonic.
@@ -89,7 +86,7 @@ class Trainer:
     def _look_for_damage(self, now_s: float) -> None:
         """A damaged model is not waited with until training is due: another is announced, and learnt."""
         for brand, has_another in self._damage.news(now_s).items():
-            self._mend.setdefault(brand, now_s + (_FALLEN_BACK_S if has_another else 0))
+            self._mend.setdefault(brand, now_s + (self._pace.fallen_back_s if has_another else 0))
             self._behind = True
 
     def _learn_what_is_damaged(self, now_s: float) -> None:
@@ -102,7 +99,7 @@ class Trainer:
             elif self._too_little:
                 del self._mend[brand]  # what is missing comes with purchases, and then it is due
             else:
-                self._mend[brand] = time.monotonic() + _MEND_AGAIN_S
+                self._mend[brand] = time.monotonic() + self._pace.mend_again_s
 
     def _watermark(self) -> Watermark | None:
         try:

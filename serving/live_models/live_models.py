@@ -18,6 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from consumers.observability.metrics import Metrics
+from consumers.pace import SHOPS_PACE, Pace
 from consumers.releases.announcement import Announcement
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
@@ -29,9 +30,6 @@ from serving.live_models.memory import give_back_memory
 from serving.live_models.model_figures import ModelFigures
 
 log = structlog.get_logger(__name__)
-_BINDING_S = 0.002  # of a turn, for a model on its way in
-_OPEN_AGAIN_S = 10.0
-_NEIGHBOURS_S = 0.004  # of a turn, for looking at customers who bought: answers wait no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,11 @@ class LiveModels:
     demand: Demand
     metrics: Metrics
     buyers: RecentBuyers = field(default_factory=RecentBuyers)
+    pace: Pace = SHOPS_PACE
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
-    answered_by_popularity: set[str] = field(
-        default_factory=set
-    )  # brands whose model is no better than recent popularity
+    # brands whose model is no better than recent popularity
+    answered_by_popularity: set[str] = field(default_factory=set)
     _broken: dict[str, tuple[Announcement, str]] = field(default_factory=dict)  # brand -> what is wanted, and why not
     _open_again_at_s: float = 0.0
     _figures: ModelFigures = field(init=False)
@@ -151,7 +149,7 @@ class LiveModels:
         now_s = time.monotonic()
         if not self._broken or now_s < self._open_again_at_s:
             return
-        self._open_again_at_s = now_s + _OPEN_AGAIN_S
+        self._open_again_at_s = now_s + self.pace.open_again_s
         on_their_way = {opening.brand for opening in self._opening}
         for brand, (announcement, _) in self._broken.items():
             if brand not in on_their_way:
@@ -160,14 +158,14 @@ class LiveModels:
     def turn(self) -> None:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
         self._open_again()
-        end_s = time.perf_counter() + _BINDING_S
+        end_s = time.perf_counter() + self.pace.binding_s
         while (binding := self._begun_binding()) is not None:
             self._bind_further(binding)
             if time.perf_counter() >= end_s:
                 break
         for model in self.live.values():
             model.follow()
-            model.follow_buyers(self.buyers, self.store, _NEIGHBOURS_S / len(self.live))
+            model.follow_buyers(self.buyers, self.store, self.pace.neighbours_s / len(self.live))
         self.metrics.model.neighbours_waiting.set(sum(model.waiting for model in self.live.values()))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
@@ -260,7 +258,7 @@ class LiveModels:
         version, serving = opening.announcement.version, self.live.get(opening.brand)
         if self._wanted.get(opening.brand) == opening.announcement:
             self._broken[opening.brand] = opening.announcement, str(refused)
-            self._open_again_at_s = time.monotonic() + _OPEN_AGAIN_S
+            self._open_again_at_s = time.monotonic() + self.pace.open_again_s
         if self.refused.get(version) == str(refused):
             return  # tried again, and the same still: it was said
         self.refused[version] = str(refused)

@@ -127,6 +127,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         demand=base.demand,
         metrics=base.metrics,
         buyers=base.buyers,
+        pace=base.pace,
     )
     timed = base.metrics.answers.stage_seconds
     recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())

@@ -25,6 +25,7 @@ from consumers.training.trainer_process import TrainerProcess
 from consumers.training.training_reports import TrainingReports
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
+from model.store.writer import Store
 from serving.http_api.access import Access
 from serving.http_api.server import HttpServer, Probes, start_http
 from serving.live_models.memory import seldom_collecting
@@ -35,7 +36,6 @@ from serving.runtime.logs import set_up_logging
 from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)
-_SAY_AGAIN_S = 30.0
 
 
 def run_service(settings: Settings, *, pace: Pace = SHOPS_PACE) -> None:
@@ -167,7 +167,7 @@ class Service:
             buyers=RecentBuyers(),
             pace=self.pace,
             policies=policies,
-            missing=MissingRecords(store, self.metrics, lambda: policies.purchases_compacted, settings.purchases_topic),
+            missing=self._missing(store, policies),
             hearing=self._hearing(),
         )
         base.use_topic()
@@ -192,7 +192,7 @@ class Service:
                 if time.monotonic() >= give_up:
                     raise
                 if time.monotonic() >= say_at:
-                    say_at = time.monotonic() + _SAY_AGAIN_S
+                    say_at = time.monotonic() + self.pace.say_waiting_s
                     log.warning("waiting_for_kafka", message=str(error), for_s=self.pace.broker_wait_s)
         return None
 
@@ -203,6 +203,15 @@ class Service:
             settings.bootstrap_servers,
             settings.history_at_risk,
             on_looked_at=lambda topic, loses: loses_records(topic).set(loses),
+        )
+
+    def _missing(self, store: Store, policies: TopicPolicies) -> MissingRecords:
+        return MissingRecords(
+            store=store,
+            metrics=self.metrics,
+            compacted=lambda: policies.purchases_compacted,
+            topic=self.settings.purchases_topic,
+            pace=self.pace,
         )
 
     def _hearing(self) -> BrokerHearing:

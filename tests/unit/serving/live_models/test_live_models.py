@@ -390,7 +390,7 @@ def test_whatever_goes_wrong_while_a_model_is_bound_is_a_refusal(shop, monkeypat
 
 def test_answers_go_on_while_a_large_model_is_bound(shop, monkeypatch):
     monkeypatch.setattr(live_model, "_BOUND_TOGETHER", 1)  # as many steps as products
-    monkeypatch.setattr(live_models, "_BINDING_S", 0.0)  # and one in a turn
+    shop.models.pace = replace(shop.models.pace, binding_s=0.0)  # and one in a turn
     newer, answered = announcement(shop.folder, 2), []
 
     shop.models.announced("", newer)
@@ -405,7 +405,7 @@ def test_answers_go_on_while_a_large_model_is_bound(shop, monkeypatch):
 
 def test_a_product_withdrawn_while_a_model_is_bound_is_not_offered_by_it(shop, monkeypatch):
     monkeypatch.setattr(live_model, "_BOUND_TOGETHER", 1)
-    monkeypatch.setattr(live_models, "_BINDING_S", 0.0)
+    shop.models.pace = replace(shop.models.pace, binding_s=0.0)
     newer = announcement(shop.folder, 2)
     shop.buy("ada", "tea")
     shop.models.announced("", newer)
