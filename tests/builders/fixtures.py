@@ -1,15 +1,17 @@
 """What several unit tests need: the small shop, learnt once per run, and what Python's client can not do."""
 
 import ctypes as ct
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import cimpl
 
+from consumers.kafka.clients import KafkaClients
 from consumers.kafka.embedded_broker import EmbeddedBroker
 from tests.builders.small_shop import SmallShop, copied, open_shop, trained_folder
-from tests.builders.worker_world import World
+from tests.builders.worker_world import World, clients_of
 
 _TOPIC, _VALUE, _HEADERS, _END = 1, 4, 10, 0
 
@@ -49,6 +51,20 @@ def broker() -> Iterator[EmbeddedBroker]:
     """A broker for the tests of one module, without topics."""
     with EmbeddedBroker() as started:
         yield started
+
+
+@pytest.fixture
+def topic(broker: EmbeddedBroker, request: pytest.FixtureRequest) -> str:
+    """A topic of the test's own, of two partitions."""
+    name = re.sub(r"\W", "-", request.node.name)
+    broker.create_topic(name, 2)
+    return name
+
+
+@pytest.fixture
+def clients(broker: EmbeddedBroker) -> KafkaClients:
+    """Clients of that broker."""
+    return clients_of(broker)
 
 
 @pytest.fixture

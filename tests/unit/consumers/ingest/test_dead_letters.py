@@ -1,7 +1,5 @@
 """Dead letters: as they came, with Kafka Connect's headers, delivered before anything goes on, and readable again."""
 
-import re
-
 import pytest
 from confluent_kafka import KafkaError
 from msgspec.structs import replace
@@ -19,7 +17,6 @@ from consumers.ingest.dead_letters import (
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.records import Record
 from tests.builders.topics import records_on
-from tests.builders.worker_world import clients_of
 
 PRODUCE = 0
 RECORD = Record(
@@ -32,16 +29,8 @@ def letter(record=RECORD, reason="not_json", message="the value is no JSON"):
 
 
 @pytest.fixture
-def dead(broker, request):
-    """A topic of the test's own."""
-    name = re.sub(r"\W", "-", request.node.name)
-    broker.create_topic(name, 2)
-    return name
-
-
-@pytest.fixture
-def clients(broker):
-    return clients_of(broker)
+def dead(topic):
+    return topic
 
 
 def test_the_headers_are_kafka_connects_in_utf_8():

@@ -1,28 +1,11 @@
 """Delivery reports: each record is heard of once, whatever becomes of it, and nothing else is waited for."""
 
-import re
-
-import pytest
 from confluent_kafka import KafkaError
 
 from consumers.kafka.delivery import DeliveryReports, Untaken
 from tests.builders.topics import records_on
-from tests.builders.worker_world import clients_of
 
 PRODUCE = 0
-
-
-@pytest.fixture
-def topic(broker, request):
-    """A topic of the test's own."""
-    name = re.sub(r"\W", "-", request.node.name)
-    broker.create_topic(name, 2)
-    return name
-
-
-@pytest.fixture
-def clients(broker):
-    return clients_of(broker)
 
 
 def test_all_that_was_sent_is_delivered_and_there(clients, topic):

@@ -1,6 +1,5 @@
 """A topic is read whole: every partition to its end, nothing committed, and errors name the setting that names it."""
 
-import re
 import time
 
 import pytest
@@ -9,20 +8,6 @@ from confluent_kafka import TopicPartition
 from consumers.kafka.clients import BrokerUnavailable
 from consumers.kafka.topic_reader import TopicReader, read_topic
 from consumers.releases.announcer import announced_now
-from tests.builders.worker_world import clients_of
-
-
-@pytest.fixture
-def topic(broker, request):
-    """A topic of the test's own."""
-    name = re.sub(r"\W", "-", request.node.name)
-    broker.create_topic(name, 2)
-    return name
-
-
-@pytest.fixture
-def clients(broker):
-    return clients_of(broker)
 
 
 def test_every_partition_is_read_to_its_end(clients, topic):
