@@ -5,12 +5,13 @@ import json
 import pytest
 
 from tests.kafka.brokers.broker import eventually
-from tests.kafka.support.load import two_interests
+from tests.kafka.support.load import TEA_THINGS, two_interests
 from tests.kafka.support.records import purchase, tombstone
 from tests.kafka.support.running_shop import running_shop
 from tests.kafka.support.service import run_command
 
-CUSTOMER = "learnt-100"  # the beginning of no other name
+# neither the beginning of another name, nor one that another name becomes with the byte that follows it in the file
+CUSTOMER = "wants-to-go"
 
 
 def files_with(folder, name: str) -> list[str]:
@@ -27,7 +28,7 @@ def versions(shop) -> list[str]:
 @pytest.mark.needs_real_broker(one=True)
 def test_a_forgotten_customer_is_nowhere_but_in_the_models_that_are_named_and_stays_so(broker, tmp_path):
     with running_shop(broker, tmp_path, role="both", train_min_new_events="100", gate_customers="0") as shop:
-        shop.buy(*two_interests(120))
+        shop.buy(*two_interests(120), purchase(CUSTOMER, *TEA_THINGS[:2]))
         eventually(lambda: shop.service.metric("alsobought_model_version") > 0, "a model answers", 90)
         known = shop.ask(CUSTOMER)
         first = known["model_version"]
