@@ -16,6 +16,8 @@ from model.embeddings.queries import Encoder, WeightedHistory, rows_by_number
 from model.index.item_index import ItemIndex
 from model.purchases.histories import Bought, Histories, of_customers, spread_over
 from model.ranking import reranking
+from model.ranking.asked import AskedBatch, Recommended
+from model.ranking.kernel import reference
 from model.ranking.parameters import FEATURES, Ranking, Scoring, Weights
 from model.ranking.reasons import because
 from model.ranking.reranking import FeatureSources, QueryBatch
@@ -123,10 +125,12 @@ class RankingModel:
         k: Sequence[int],
         excluded: Sequence[NDArray[np.integer]],
         only: Sequence[NDArray[np.integer] | None] | None = None,
+        addends: Sequence[NDArray[np.float32] | None] | None = None,
     ) -> list[Ranked]:
         """The `k[i]` best rows for each customer, none of `excluded[i]`, and all of `only[i]` where that is given.
 
-        Fewer only when nothing more is allowed; a withdrawn product never is.
+        `addends[i]` float32 (n_items,) is added to the log-scores, minus infinity never shown. Fewer only when nothing
+        more is allowed; a withdrawn product never is.
         """
         return reranking.rank_in_stages(
             self._sources(),
@@ -136,7 +140,12 @@ class RankingModel:
             k=k,
             excluded=excluded,
             only=only,
+            addends=addends,
         )
+
+    def recommend(self, asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2) -> Recommended:
+        """What each customer is to be shown, with its reasons; `average` is the index's `average_output`."""
+        return reference.recommended(self, asked, average=average, most=most)
 
     def candidates(self, batch: QueryBatch, k: int, excluded: Sequence[NDArray[np.integer]]) -> list[Ranked]:
         """The first stage alone: the index's `k` best for each customer."""

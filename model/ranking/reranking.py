@@ -57,27 +57,40 @@ def rank_in_stages(
     k: Sequence[int],
     excluded: Sequence[NDArray[np.integer]],
     only: Sequence[NDArray[np.integer] | None] | None = None,
+    addends: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> list[Ranked]:
     """As `retrieval.rank`, with the same promises for `k`, `excluded` and `only`, in the order of the second stage.
 
-    `scale` is that of the first stage, whose bias is in the index; without `weights` it is the only one.
+    `scale` is that of the first stage, whose bias is in the index; without `weights` it is the only one. `addends` by
+    row count in both stages.
     """
     queries = batch.vectors * np.float32(scale)
     if weights is None:
-        return rank(sources.index, queries, k, excluded, only)
+        return rank(sources.index, queries, k, excluded, only, addends)
     fetched = [max(wanted, CANDIDATES) if wanted else 0 for wanted in k]
-    found = rank(sources.index, queries, fetched, excluded, only)
-    ordered = reordered(sources, weights, batch, [one.rows for one in found])
+    found = rank(sources.index, queries, fetched, excluded, only, addends)
+    ordered = reordered(sources, weights, batch, [one.rows for one in found], addends)
     return [Ranked(one.rows[:wanted], one.scores[:wanted]) for one, wanted in zip(ordered, k, strict=True)]
 
 
 def reordered(
-    sources: FeatureSources, weights: Weights, batch: QueryBatch, candidates: Sequence[NDArray[np.int64]]
+    sources: FeatureSources,
+    weights: Weights,
+    batch: QueryBatch,
+    candidates: Sequence[NDArray[np.int64]],
+    addends: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> list[Ranked]:
-    """Each customer's candidates, best first by the weighted sum of features; ties keep their order."""
+    """Each customer's candidates, best first by the weighted sum of features and the addend; ties keep their order."""
     wanted = weights.array()
     values = features(sources, batch, candidates, [name for name, w in zip(FEATURES, wanted, strict=True) if w])
     scores = values @ wanted.astype(np.float32)
+    if addends is not None:
+        scores += np.concatenate(
+            [
+                np.zeros(len(rows), np.float32) if a is None else a[rows]
+                for rows, a in zip(candidates, addends, strict=True)
+            ]
+        )
     ends = np.cumsum([len(rows) for rows in candidates])[:-1]
     return [
         Ranked(rows[order], mine[order])

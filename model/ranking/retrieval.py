@@ -37,24 +37,27 @@ class Searchable(Protocol):
         """Exact scores of the given rows."""
 
 
-def rank(
+def rank(  # noqa: PLR0917 - what one request is, and then many of them
     index: Searchable,
     queries: NDArray[np.float32],
     k: Sequence[int],
     excluded: Sequence[NDArray[np.integer]],
     only: Sequence[NDArray[np.integer] | None] | None = None,
+    addends: Sequence[NDArray[np.float32] | None] | None = None,
 ) -> list[Ranked]:
     """The `k[i]` best rows for query i, none of `excluded[i]`, and all of `only[i]` where that is given.
 
+    `addends[i]` float32 (items,) is added to the scores: such a query is compared with every row that is allowed.
     Fewer than asked only when nothing more is allowed; a row whose bias is minus infinity never is. Exact: what is left
     out is replaced by the next best.
     """
     answers = [Ranked(np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(queries)
     permits = [_Permit(len(index), excluded[i], only[i] if only is not None else None) for i in range(len(queries))]
-    for i, permit in enumerate(permits):
-        if permit.is_narrow:
-            answers[i] = _best_of(index, queries[i], permit.rows(), k[i])
-    pending = [i for i, permit in enumerate(permits) if not permit.is_narrow]
+    added = [addends[i] if addends is not None else None for i in range(len(queries))]
+    one_by_one = [permit.is_narrow or added[i] is not None for i, permit in enumerate(permits)]
+    for i in np.flatnonzero(one_by_one).tolist():
+        answers[i] = _best_of(index, queries[i], permits[i].rows(), k[i], added[i])
+    pending = np.flatnonzero(np.logical_not(one_by_one)).tolist()
     fetch = max((k[i] for i in pending), default=0) + _SPARE
     mark = np.zeros(len(index), bool)  # all False between requests
     while pending:
@@ -84,8 +87,9 @@ class _Permit:
         return self.only is not None and len(self.only) < self.items / _NARROW
 
     def rows(self) -> NDArray[np.int64]:
-        """The allowed rows, when `only` is given."""
-        return np.setdiff1d(np.zeros(0) if self.only is None else self.only, self.excluded).astype(np.int64)
+        """The allowed rows, ascending."""
+        among = np.arange(self.items) if self.only is None else self.only
+        return np.setdiff1d(among, self.excluded).astype(np.int64)
 
     def kept(self, rows: NDArray[np.int64], mark: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The places in `rows` that are allowed. `mark` is lent: all False, one for each item."""
@@ -100,8 +104,12 @@ class _Permit:
         return places
 
 
-def _best_of(index: Searchable, query: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Ranked:
+def _best_of(
+    index: Searchable, query: NDArray[np.float32], rows: NDArray[np.int64], k: int, addend: NDArray[np.float32] | None
+) -> Ranked:
     scores = index.scores_of(query, rows)
+    if addend is not None:
+        scores = scores + addend[rows]
     rows, scores = rows[scores > _LOWEST], scores[scores > _LOWEST]
     order = np.lexsort((rows, -scores))[:k]
     return Ranked(rows[order], scores[order])

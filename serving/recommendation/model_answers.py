@@ -5,13 +5,13 @@ comes out as an exception, and the recommender finds out whose request it was.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, islice, pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.embeddings.queries import WeightedHistory
-from model.purchases.histories import Bought, entries_of
+from model.purchases.histories import Histories
+from model.ranking.asked import AskedBatch, Recommended
 from model.ranking.retrieval import Ranked, rank
 from model.ranking.shown_scores import display_scores
 from serving.live_models.live_model import LiveModel
@@ -20,36 +20,25 @@ from serving.recommendation.answer import Case, Item
 _MOST_REASONS = 2
 
 
-def recommended(
-    live: LiveModel, cases: Sequence[Case], bought: Bought, customers: NDArray[np.integer]
-) -> list[list[Item]]:
-    """For each case what its history speaks for; `bought` holds the cases' products, their baskets among them.
-
-    `customers` are the customers' numbers, 0 = unknown.
-    """
-    history = live.model.encoder.history(bought)
-    able = np.flatnonzero(np.diff(history.starts)).tolist()
-    _mark_unable(live, cases, set(able))
-    items: list[list[Item]] = [[] for _ in cases]
-    if not able:
-        return items
-    chosen = [cases[i] for i in able]
-    history = _part(history, able)
-    allowed = [_allowed(live, case) for case in chosen]
-    ranked = live.model.rank(
-        live.model.batch_of(customers[able].astype(np.int64), history),
-        [case.request.k for case in chosen],
-        [live.rows_of(case.excluded) for case in chosen],
-        allowed,
+def recommended(live: LiveModel, cases: Sequence[Case], histories: Histories) -> list[list[Item]]:
+    """For each case what its history speaks for; `histories` are the cases', their baskets among them."""
+    allowed = [_allowed(live, case) for case in cases]
+    shown = live.model.recommend(
+        AskedBatch(
+            histories=histories,
+            k=[case.request.k for case in cases],
+            repeats=[True] * len(cases),  # what was bought is among what is excluded
+            excluded=[live.rows_of(case.excluded) for case in cases],
+            only=allowed,
+        ),
+        average=live.average_output,
+        most=_MOST_REASONS,
     )
-    rows_shown = [found.rows for found in ranked]
-    reasons = live.model.because(history, rows_shown, average=live.average_output, most=_MOST_REASONS)
-    shown = _shown_scores(live, ranked)
-    for i, case, rows, found, scores, named in zip(able, chosen, allowed, ranked, shown, reasons, strict=True):
-        items[i] = _items(live, found, scores, named)
-        if rows is not None and not len(rows) and _names_products(case):
+    _mark_unable(live, cases, shown)
+    for case, rows, able in zip(cases, allowed, shown.able.tolist(), strict=True):
+        if able and rows is not None and not len(rows) and _names_products(case):
             case.answer.degraded = "unknown_products"
-    return items
+    return _items(live, shown)
 
 
 def similar(live: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
@@ -77,17 +66,10 @@ def similar(live: LiveModel, cases: Sequence[Case]) -> list[list[Item]]:
     return items
 
 
-def _part(history: WeightedHistory, places: Sequence[int]) -> WeightedHistory:
-    if len(places) == len(history.starts) - 1:
-        return history
-    starts, entries = entries_of(history.starts, places)
-    return WeightedHistory(starts, history.rows[entries], history.weights[entries])
-
-
-def _mark_unable(live: LiveModel, cases: Sequence[Case], able: set[int]) -> None:
-    for i, case in enumerate(cases):
+def _mark_unable(live: LiveModel, cases: Sequence[Case], shown: Recommended) -> None:
+    for case, able in zip(cases, shown.able.tolist(), strict=True):
         case.answer.model_version = live.version
-        if i not in able:
+        if not able:
             case.answer.degraded = "unknown_history" if len(case.bought) or case.basket else "new_customer"
 
 
@@ -113,27 +95,17 @@ def _why_no_page(case: Case) -> str:
     return "unknown_history" if len(case.bought) else "new_customer"
 
 
-def _shown_scores(live: LiveModel, ranked: Sequence[Ranked]) -> list[list[float]]:
-    """What is shown for the scores of each; worked out for all at once, which costs a tenth."""
-    shown = display_scores(np.concatenate([found.scores for found in ranked]), live.metadata.score_scale)
-    ends = accumulate((len(found.scores) for found in ranked), initial=0)
-    flat = shown.tolist()
-    return [flat[start:end] for start, end in pairwise(ends)]
-
-
-def _items(live: LiveModel, found: Ranked, scores: Sequence[float], reasons: Sequence[Sequence[int]]) -> list[Item]:
-    """What was found, with its reasons; that it was bought before is none."""
-    numbers = live.numbers
-    return [
-        Item(
-            number=numbers[row],
-            score=score,
-            kind="recs",
-            strategy="item2vec",
-            because=[numbers[reason] for reason in named if reason != row],
-        )
-        for row, score, named in zip(found.rows.tolist(), scores, reasons, strict=True)
+def _items(live: LiveModel, shown: Recommended) -> list[list[Item]]:
+    """What is shown, with its reasons; that it was bought before is none."""
+    numbers = live.model.number_of_row
+    scores = display_scores(shown.scores, live.metadata.score_scale).tolist()
+    reasons = np.where(shown.reasons == shown.rows[:, None], -1, shown.reasons)
+    named = np.where(reasons >= 0, numbers[reasons], 0).tolist()
+    items = [
+        Item(number, score, "recs", "item2vec", [reason for reason in because if reason])
+        for number, score, because in zip(numbers[shown.rows].tolist(), scores, named, strict=True)
     ]
+    return [items[start:end] for start, end in pairwise(shown.ends)]
 
 
 def _like_page(live: LiveModel, case: Case, found: Ranked) -> list[Item]:

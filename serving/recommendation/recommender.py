@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from model.catalogue.eligibility import Eligibility
-from model.purchases.histories import Histories, distinct, part_of
+from model.purchases.histories import Histories, of_customers
 from model.signals.bestsellers import Bestsellers
 from model.signals.demand import Demand
 from model.store.writer import Store
@@ -118,11 +118,11 @@ class Recommender:
 
     def _from_models(self, cases: Sequence[Case], histories: Histories) -> None:
         """Let each model answer all requests that are its own together."""
-        bought = distinct(with_baskets(histories, [case.basket if _counts(case) else () for case in cases]))
+        spoken_for = with_baskets(histories, [case.basket if _counts(case) else () for case in cases])
 
         def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
-            part = bought if len(places) == len(cases) else part_of(bought, places)
-            return model_answers.recommended(model, [cases[i] for i in places], part, histories.customers[places])
+            part = spoken_for if len(places) == len(cases) else of_customers(spoken_for, np.asarray(places))
+            return model_answers.recommended(model, [cases[i] for i in places], part)
 
         def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
             return model_answers.similar(model, [cases[i] for i in places])
