@@ -4,6 +4,7 @@
 The section classes only order the documentation: the settings themselves are flat.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -125,6 +126,10 @@ class AnswerSettings(Section):
     """How many products are recommended when the request does not say."""
     max_k: Annotated[int, Field(ge=1, le=10_000)] = 100
     """The most products a request may ask for."""
+    kernel: Literal["on", "off"] = "on"
+    """Rank in compiled code as soon as it is compiled, or always by the reference, which costs several times more."""
+    kernel_cache_dir: OptionalFolder = None
+    """Folder of the compiled kernel, 3 MB for each kind of processor; default: alsobought in this user's cache."""
     unknown_request_fields: Literal["refuse", "ignore"] = "refuse"
     """Fields of a request that are not known: an error that names them, or ignored and named in the reply."""
     late_answer_s: Annotated[float, Field(gt=0, le=86_400)] = 5
@@ -286,6 +291,12 @@ class Settings(
     def models_folder(self) -> Path:
         """The folder of the models: `models_dir`, or `models` inside `data_dir`."""
         return self.models_dir or self.data_dir / "models"
+
+    @property
+    def kernel_folders(self) -> list[Path]:
+        """Where the compiled kernel is looked for, and made in the first that can be written."""
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - never raises
+        return [self.kernel_cache_dir or Path(cache) / "alsobought", self.data_dir / "kernel"]
 
     @property
     def allowed_reply_topics(self) -> tuple[str, ...]:

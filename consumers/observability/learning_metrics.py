@@ -67,6 +67,10 @@ class ModelMetrics:
         self.neighbours_waiting = families.gauge(
             "neighbours_waiting", "Customers who bought, and whom the neighbours of others do not know of yet."
         )
+        self.kernel_compiled = families.gauge(
+            "kernel_compiled",
+            "1: answers are ranked by the compiled kernel; 0: by the reference, at several times the processor time.",
+        )
         self.vocabulary_products = families.gauge("vocabulary_products", "Products that the model knows.")
         self.brands = families.gauge("brand_models", "Brands with a model of their own that answers.")
         self.brand_version = Labelled(

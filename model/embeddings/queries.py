@@ -30,11 +30,14 @@ class WeightedHistory:
         return [self.rows[mine] for mine in self.slices()]
 
     def weightiest(self, mine: slice, most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows and weights of one customer's products, of a long history only the `most` weightiest."""
+        """Rows and weights of one customer's products, of a long history only the `most` weightiest.
+
+        Of equal weights the first count; the order stays.
+        """
         rows, weights = self.rows[mine], self.weights[mine]
         if len(rows) <= most:
             return rows, weights
-        heavy = np.argpartition(weights, -most)[-most:]
+        heavy = np.sort(np.argsort(-weights, kind="stable")[:most])
         return rows[heavy], weights[heavy]
 
 

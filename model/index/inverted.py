@@ -29,6 +29,20 @@ _MOST_RISEN = 4096  # rows compared one by one; where there are more, the lists 
 _DEPTH = 20  # lists enough to hold so many times the rows asked for
 
 
+@dataclass(frozen=True, slots=True)
+class ListLayout:
+    """Rows in lists: row r is halves[place_of[r]:place_of[r] + width], zeros behind the dimension."""
+
+    halves: NDArray[np.float16]
+    begins: NDArray[np.int64]  # (lists,) where each begins in `halves`
+    sizes: NDArray[np.int64]  # (lists,) rows
+    rows: NDArray[np.int32]  # list after list
+    list_of: NDArray[np.int32]  # by row
+    place_of: NDArray[np.uint32]  # by row
+    middles: NDArray[np.float32]  # (lists, width), the greatest last number that is promised among it; a live view
+    width: int
+
+
 class InvertedRows:
     """A faiss.IndexIVFScalarQuantizer over a block of bytes. Not safe to search while another thread writes."""
 
@@ -64,6 +78,7 @@ class InvertedRows:
         ivf = faiss.IndexIVFScalarQuantizer(middles, points.shape[1], lists, half, faiss.METRIC_INNER_PRODUCT)
         ivf.by_residual = False
         ivf.cp.max_points_per_centroid = _POINTS_A_LIST
+        ivf.cp.min_points_per_centroid = 1  # a small catalogue is no fault
         ivf.cp.niter = _ROUNDS
         ivf.train(points)
         ivf.add(points)
@@ -196,15 +211,37 @@ class InvertedRows:
         np.maximum.at(self._peaks, self._list[risen[order[_MOST_RISEN:]]], last[order[_MOST_RISEN:]])
         return np.sort(risen[order[:_MOST_RISEN]])
 
+    def probes_for(self, k: int) -> int:
+        """How many lists a search for `k` rows reads: more for a greater k, all when k is the number of rows."""
+        deep = -(-_DEPTH * k * self.lists // len(self))
+        return self.lists if k >= len(self) else min(max(self.probes, deep), self.lists)
+
+    def layout(self) -> ListLayout:
+        """Where everything is, not to be written; what is not a view is worked out anew."""
+        every = _layout(self._ivf, self._block)
+        return ListLayout(
+            halves=self._halves,
+            begins=self._begins,
+            sizes=self._sizes,
+            rows=np.concatenate(every.rows).astype(np.int32),
+            list_of=self._list.astype(np.int32),
+            place_of=self._place,
+            middles=every.middles,
+            width=self._filled,
+        )
+
+    @property
+    def risen(self) -> NDArray[np.int64]:
+        """Ascending, the rows above what their list promises: they are to be compared with every query."""
+        return self._risen
+
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Likely the best rows for queries float32 (n, dimension): scores and rows, both (n, k), best first.
 
-        More lists are read for a greater k, all of them when k is the number of rows. Row -1 fills up what is missing.
+        Row -1 fills up what is missing.
         """
         faiss.omp_set_num_threads(1)
-        deep = -(-_DEPTH * k * self.lists // len(self))
-        probes = self.lists if k >= len(self) else min(max(self.probes, deep), self.lists)
-        reading = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]  # faiss's stubs know no arguments
+        reading = faiss.SearchParametersIVF(nprobe=self.probes_for(k))  # type: ignore[call-arg]  # faiss's stubs know no arguments
         found: tuple[NDArray[np.float32], NDArray[np.int64]] = self._ivf.search(
             _filled_up(queries, self._filled), k, params=reading
         )

@@ -88,6 +88,11 @@ class ItemIndex:
         """float32 (n_items, dimension): the OUT vectors, not to be written. A copy of all where there are lists."""
         return self._rows.every()[:, :-1]
 
+    @property
+    def lists(self) -> InvertedRows | None:
+        """The rows where they are divided into lists; None where all of them are compared."""
+        return self._rows if isinstance(self._rows, InvertedRows) else None
+
     def outputs_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 (len(rows), dimension): the OUT vectors of some rows."""
         return self._rows.take(rows)[:, :-1]

@@ -40,4 +40,5 @@ class Recommended:
     @cached_property
     def ends(self) -> list[int]:
         """`starts` as a list."""
-        return self.starts.tolist()
+        ends: list[int] = self.starts.tolist()
+        return ends

@@ -18,6 +18,8 @@ from model.purchases.histories import Bought, Histories, of_customers, spread_ov
 from model.ranking import reranking
 from model.ranking.asked import AskedBatch, Recommended
 from model.ranking.kernel import reference
+from model.ranking.kernel.compilation import Compilation
+from model.ranking.kernel.live_arrays import LiveArrays
 from model.ranking.parameters import FEATURES, Ranking, Scoring, Weights
 from model.ranking.reasons import because
 from model.ranking.reranking import FeatureSources, QueryBatch
@@ -48,6 +50,7 @@ class RankingModel:
     withdrawn: NDArray[np.bool_]  # (n_items,) not to be offered
     demand: Demand = field(default_factory=Demand)  # what sells, by product number
     neighbours: Neighbours | None = None  # None: they weigh nothing, or nobody was taken up
+    live: LiveArrays | None = None  # what the kernel reads; None: the reference answers
 
     @property
     def encoder(self) -> Encoder:
@@ -68,10 +71,12 @@ class RankingModel:
         *,
         withdrawn: NDArray[np.bool_] | None = None,
         demand: Demand | None = None,
+        compilation: Compilation | None = None,
     ) -> "RankingModel":
         """The same with other product numbers, to be kept fresh with this demand; nobody is a neighbour yet.
 
-        The index is shared: its biases stay what they are until `refresh`.
+        The index is shared: its biases stay what they are until `refresh`, which all rows must have seen before
+        `recommend` is asked. With `compilation` the kernel answers as soon as it is compiled.
         """
         return replace(
             self,
@@ -80,11 +85,12 @@ class RankingModel:
             withdrawn=np.zeros(len(number_of_row), bool) if withdrawn is None else withdrawn,
             demand=Demand(self.ranking.scoring.trend_days) if demand is None else demand,
             neighbours=self._nobody() if self.weighs_neighbours else None,
+            live=None if compilation is None else LiveArrays(len(self.index), compilation),
         )
 
     def at(self, demand: Demand, known: Histories, withdrawn: NDArray[np.bool_]) -> "RankingModel":
         """The same as it ranks at another time, beside a copy of its index; `withdrawn` is by product number."""
-        then = replace(self, demand=demand, withdrawn=withdrawn[self.number_of_row], neighbours=None)
+        then = replace(self, demand=demand, withdrawn=withdrawn[self.number_of_row], neighbours=None, live=None)
         then = replace(then, index=self.index.with_bias(then.biases(np.arange(len(self.index)))))
         return then.with_neighbours(known) if self.weighs_neighbours else then
 
@@ -106,8 +112,12 @@ class RankingModel:
 
     def refresh(self, rows: NDArray[np.integer]) -> None:
         """Let the next search see what has sold and what is withdrawn of these rows, none of them named twice."""
-        if len(rows):
-            self.index.set_bias(rows, self.biases(rows))
+        if not len(rows):
+            return
+        biases = self.biases(rows)
+        self.index.set_bias(rows, biases)
+        if self.live is not None:
+            self.live.set(rows, biases, *self.demand.popularity_and_trend(self.number_of_row[rows]))
 
     # -- asked
 
@@ -145,7 +155,10 @@ class RankingModel:
 
     def recommend(self, asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2) -> Recommended:
         """What each customer is to be shown, with its reasons; `average` is the index's `average_output`."""
-        return reference.recommended(self, asked, average=average, most=most)
+        kernel = None if self.live is None else self.live.kernel_of(self)
+        if kernel is None:
+            return reference.recommended(self, asked, average=average, most=most)
+        return kernel.recommend(asked, average=average, most=most)
 
     def candidates(self, batch: QueryBatch, k: int, excluded: Sequence[NDArray[np.integer]]) -> list[Ranked]:
         """The first stage alone: the index's `k` best for each customer."""

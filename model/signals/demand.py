@@ -155,10 +155,14 @@ class Demand:
         popularity_weight * (log(1 + total) - mean) + trend_weight * log((recent + 3) / (total * share + 3)); share
         is the window's part of all lines. Mean and share are rounded by up to 1 %, so an event changes few products.
         """
+        popularity, trend = self.popularity_and_trend(products)
+        return (popularity_weight * popularity + trend_weight * trend).astype(np.float32)
+
+    def popularity_and_trend(self, products: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """float64 (n,) both: the two parts of `bias`, each of weight 1."""
         total, recent = self._counts_of(products)
         popularity = np.log1p(total) - self._mean_log
-        trend = np.log((recent + _SMOOTHING) / (total * self._share + _SMOOTHING))
-        return (popularity_weight * popularity + trend_weight * trend).astype(np.float32)
+        return popularity, np.log((recent + _SMOOTHING) / (total * self._share + _SMOOTHING))
 
     def sales_order(self, products: NDArray[np.integer]) -> NDArray[np.uint64]:
         """uint64 (n,): greater for a product that sells better, in proportion to what it may be expected to sell.

@@ -17,34 +17,34 @@ class RecentPurchases:
         self.rows = np.zeros(1024, np.int64)
         self.counts = np.zeros(1024)
         self._times = np.zeros(1024, np.int64)
-        self._starts = np.zeros(256, np.int64)  # by slot
-        self._sizes = np.zeros(256, np.int64)  # by slot
+        self.starts = np.zeros(256, np.int64)  # by slot
+        self.sizes = np.zeros(256, np.int64)  # by slot
         self._used = 0
 
     def put(
         self, slot: int, rows: NDArray[np.integer], times: NDArray[np.integer], counts: NDArray[np.float64]
     ) -> None:
         """Fill a slot that is empty."""
-        if slot >= len(self._starts):
-            self._starts, self._sizes = (np.pad(array, (0, slot)) for array in (self._starts, self._sizes))
+        if slot >= len(self.starts):
+            self.starts, self.sizes = (np.pad(array, (0, slot)) for array in (self.starts, self.sizes))
         if self._used + len(rows) > len(self.rows):
             self._pack(len(rows))
-        self._starts[slot], self._sizes[slot] = self._used, len(rows)
+        self.starts[slot], self.sizes[slot] = self._used, len(rows)
         mine = slice(self._used, self._used + len(rows))
         self.rows[mine], self._times[mine], self.counts[mine] = rows, times, counts
         self._used = mine.stop
 
     def drop(self, slot: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Empty a slot; returns the rows and counts that were in it."""
-        mine = slice(self._starts[slot], self._starts[slot] + self._sizes[slot])
-        self._sizes[slot] = 0
+        mine = slice(self.starts[slot], self.starts[slot] + self.sizes[slot])
+        self.sizes[slot] = 0
         return self.rows[mine].copy(), self.counts[mine].copy()
 
     def places(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the purchases in these slots are, one slot after the other, and how many each has."""
-        sizes = self._sizes.take(slots)
+        sizes = self.sizes.take(slots)
         ends = np.cumsum(sizes)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self._starts.take(slots) - (ends - sizes), sizes)
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.starts.take(slots) - (ends - sizes), sizes)
         return places, sizes
 
     def newest_s(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -69,7 +69,7 @@ class RecentPurchases:
 
     def _pack(self, more: int) -> None:
         """Close the gaps, and leave as much room again."""
-        some = np.flatnonzero(self._sizes)
+        some = np.flatnonzero(self.sizes)
         places, sizes = self.places(some)
         room = max(2 * (len(places) + more), 1024)
         for name in ("rows", "_times", "counts"):
@@ -77,5 +77,5 @@ class RecentPurchases:
             new = np.zeros(room, old.dtype)
             new[: len(places)] = old.take(places)
             setattr(self, name, new)
-        self._starts[some] = np.cumsum(sizes) - sizes
+        self.starts[some] = np.cumsum(sizes) - sizes
         self._used = len(places)

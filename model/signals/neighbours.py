@@ -6,6 +6,7 @@ purchase is in the next answer's votes; calling it again changes nothing. Rows a
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,21 @@ class FirstPurchases:
     starts: NDArray[np.int64]  # (n_customers + 1,)
     rows: NDArray[np.int64]  # (n,) rows of the model
     times: NDArray[np.int64]  # (n,) seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourArrays:
+    """What `Neighbours` holds."""
+
+    centre: NDArray[np.float32]  # (dimension,)
+    points: NDArray[np.float32]  # (slots, dimension) of length 1, or 0 where nobody is
+    starts: NDArray[np.int64]  # by slot, into `rows` and `counts`; may be longer than there are slots
+    sizes: NDArray[np.int64]  # by slot
+    rows: NDArray[np.int64]  # rows of the model
+    counts: NDArray[np.float64]  # what a purchase counts at the origin
+    sums: NDArray[np.float64]  # (items,) of all counts, by row of the model
+    factor: float  # what 1 at the origin counts now
+    enough: float  # `share_of_enough`
 
 
 def first_purchases(histories: Histories, row_of_product: NDArray[np.integer], since_s: int) -> FirstPurchases:
@@ -140,7 +156,7 @@ class Neighbours:
         if not count or not len(vectors):
             return np.zeros((len(vectors), 0)), np.zeros((len(vectors), 0), np.int64)
         cosines, slots = nearest_rows(self._flat, self._points(vectors), count)
-        own = np.array([self._slot_of.get(customer, -1) for customer in customers.tolist()])
+        own = np.array(self.slots_of(customers.tolist()))
         weights = np.maximum(cosines.astype(np.float64), 0.0) ** 2
         weights[slots == own[:, None]] = 0.0
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), _TINY)
@@ -158,6 +174,25 @@ class Neighbours:
         owner = np.repeat(np.nonzero(some)[0], sizes)
         counts = self._bought.counts.take(places) * np.repeat(weights[some] * self._now_factor(), sizes)
         return owner, self._bought.rows.take(places), counts
+
+    def slots_of(self, customers: Iterable[int]) -> list[int]:
+        """Each customer's own slot, -1 = none."""
+        slot_of = self._slot_of
+        return [slot_of.get(customer, -1) for customer in customers]
+
+    def arrays(self) -> NeighbourArrays:
+        """All there is as arrays, not to be written; valid until the next change."""
+        return NeighbourArrays(
+            centre=self._centre,
+            points=self._stored(),
+            starts=self._bought.starts,
+            sizes=self._bought.sizes,
+            rows=self._bought.rows,
+            counts=self._bought.counts,
+            sums=self._sum,
+            factor=self._now_factor(),
+            enough=self.share_of_enough(),
+        )
 
     def share_of_enough(self) -> float:
         """0..1: how many customers are in the index, of the number that an answer asks for."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from model.catalogue.packed_products import PackedProducts
 from model.index.item_index import SimilarItems
+from model.ranking.kernel.compilation import Compilation
 from model.ranking.model import RankingModel
 from model.signals.demand import Demand
 from model.signals.neighbours import Neighbours, take_up
@@ -49,9 +50,13 @@ class LiveModel:
         """The snapshot's version."""
         return self.metadata.version
 
-    def begin(self) -> None:
-        """Take out what is withdrawn; `follow` brings the other biases up to date."""
-        self.model.refresh(np.flatnonzero(self.model.withdrawn))
+    def begin(self) -> Generator[None, None, None]:
+        """Bring every bias up to date, a part at a time; `follow` goes on from there."""
+        self._demand_seen = self.model.demand.changes
+        rows = np.arange(len(self.numbers), dtype=np.int32)
+        for start in range(0, len(rows), _REWRITTEN_TOGETHER):
+            self.model.refresh(rows[start : start + _REWRITTEN_TOGETHER])
+            yield
 
     def follow(self) -> None:
         """Rewrite the biases of the products that sold since the last call.
@@ -127,9 +132,9 @@ def open_model(models: Path, version: str, manifest_sha256: str | None = None) -
     return OpenedModel(snapshot, snapshot.products.rows_of_brands(), snapshot.model.index.average_output())
 
 
-def bind(opened: OpenedModel, store: Store, demand: Demand) -> LiveModel:
+def bind(opened: OpenedModel, store: Store, demand: Demand, compilation: Compilation | None = None) -> LiveModel:
     """All of `bind_in_steps` at once."""
-    steps = bind_in_steps(opened, store, demand)
+    steps = bind_in_steps(opened, store, demand, compilation)
     while True:
         try:
             next(steps)
@@ -138,8 +143,12 @@ def bind(opened: OpenedModel, store: Store, demand: Demand) -> LiveModel:
             return live
 
 
-def bind_in_steps(opened: OpenedModel, store: Store, demand: Demand) -> Generator[None, None, LiveModel]:
+def bind_in_steps(
+    opened: OpenedModel, store: Store, demand: Demand, compilation: Compilation | None = None
+) -> Generator[None, None, LiveModel]:
     """Bind a snapshot's rows to the store's product numbers; products the store has never seen are taken up.
+
+    Without `compilation` the reference ranks.
 
     Call it in the loop's thread: it may write to the store. Each step takes a few milliseconds, however large the
     model. Raises `SnapshotRefused` when the products do not fit.
@@ -156,14 +165,16 @@ def bind_in_steps(opened: OpenedModel, store: Store, demand: Demand) -> Generato
     yield
     live = LiveModel(
         metadata=snapshot.metadata,
-        model=snapshot.model.bind(number_of_row, row_of_number, withdrawn=withdrawn, demand=demand),
+        model=snapshot.model.bind(
+            number_of_row, row_of_number, withdrawn=withdrawn, demand=demand, compilation=compilation
+        ),
         similar=snapshot.similar,
         numbers=number_of_row.data,
         rows_of_brand=opened.rows_of_brand,
         average_output=opened.average_output,
     )
     yield
-    live.begin()
+    yield from live.begin()
     return live
 
 

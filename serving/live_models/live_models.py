@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from consumers.observability.metrics import Metrics
 from consumers.pace import SHOPS_PACE, Pace
 from consumers.releases.announcement import Announcement
+from model.ranking.kernel.compilation import Compilation
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.metadata import SnapshotRefused
@@ -61,6 +62,7 @@ class LiveModels:
     metrics: Metrics
     buyers: RecentBuyers = field(default_factory=RecentBuyers)
     pace: Pace = SHOPS_PACE
+    compilation: Compilation | None = None  # None: the reference ranks
     live: dict[str, LiveModel] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # version -> why
     # brands whose model is no better than recent popularity

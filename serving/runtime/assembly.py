@@ -29,6 +29,7 @@ from consumers.loop.worker import Listener, Worker
 from consumers.observability.metrics import Metrics
 from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
+from model.ranking.kernel.compilation import Compilation
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.store.plan import Applied
@@ -128,6 +129,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         metrics=base.metrics,
         buyers=base.buyers,
         pace=base.pace,
+        compilation=_compilation(base) if base.serves and base.settings.kernel == "on" else None,
     )
     timed = base.metrics.answers.stage_seconds
     recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
@@ -150,6 +152,21 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         missing=base.missing,
         hearing=base.hearing,
     )
+
+
+def _compilation(base: Base) -> Compilation:
+    """The kernel on its way; until it is there the reference ranks."""
+
+    def done(seconds: float) -> None:
+        base.metrics.model.kernel_compiled.set(1)
+        log.info("kernel_compiled", seconds=round(seconds, 1))
+
+    def failed(error: str) -> None:
+        log.warning("kernel_not_compiled", error=error, action="answers are right, and cost several times as much")
+
+    compilation = Compilation(base.settings.kernel_folders, done, failed)
+    compilation.start()
+    return compilation
 
 
 def _worker(base: Base, around: _Around) -> Worker:

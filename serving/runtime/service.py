@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from threadpoolctl import threadpool_limits
 
 from config.settings import Settings
 from consumers.from_settings import clients_of, store_of, topic_names
@@ -152,6 +153,7 @@ class Service:
         self._warn_of_compression(topics)
         policies = self._policies(topics)
         policies.check_at_start()
+        threadpool_limits(1, "blas")  # other cores have other work, and waking them takes longer than a product does
         self.waiting_for = "the store"
         store = store_of(settings)
         stack.callback(store.close)

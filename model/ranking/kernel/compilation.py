@@ -1,0 +1,118 @@
+"""Compiling the kernel: once per machine, into a cache folder, in a process of its own, while the reference answers.
+
+Where no folder can be written, the process that answers compiles for itself, at every start.
+"""
+
+import hashlib
+import importlib
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model.ranking.kernel.kernel import Kernel
+
+_ROOM = Path(__file__).parent
+_DONE = "compiled"  # an empty file in the folder of what was compiled
+_GIVE_UP_S = 600
+
+
+def _nothing(_: object) -> None:
+    """Nobody wants to know."""
+
+
+class Compilation:
+    """On its way from source to machine code. `kernel` may be looked at by any thread."""
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        on_done: Callable[[float], None] = _nothing,
+        on_failure: Callable[[str], None] = _nothing,
+    ) -> None:
+        """`folders`: where compiled code is looked for, and put into the first that can be written.
+
+        They hold the code for all versions and processors side by side. `on_done` is told the seconds that it took;
+        both are called from a thread of their own.
+        """
+        self._folders = [folder / _fingerprint() for folder in folders]
+        self._on_done, self._on_failure = on_done, on_failure
+        self.kernel: Callable[..., Kernel] | None = None  # the class, once its functions are machine code
+
+    def start(self) -> threading.Thread:
+        """Compile, or load what was compiled before, in a thread that ends by itself."""
+        thread = threading.Thread(target=self.run, name="kernel", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> None:
+        """The same in this thread."""
+        began_s = time.perf_counter()
+        try:
+            self._load(self._compiled_folder())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reference goes on answering
+            self._on_failure(str(error) or type(error).__name__)
+            return
+        self._on_done(time.perf_counter() - began_s)
+
+    def _compiled_folder(self) -> Path | None:
+        """The folder that holds it, compiled now if none did; None when none can be written."""
+        there = next((folder for folder in self._folders if (folder / _DONE).exists()), None)
+        return there or next(filter(_compile_apart, self._folders), None)
+
+    def _load(self, folder: Path | None) -> None:
+        """Load it from the folder, compiling in this process what is not there."""
+        load(folder)
+        self.kernel = importlib.import_module("model.ranking.kernel.kernel").Kernel
+
+
+def load(folder: Path | None) -> None:
+    """Have every function of the kernel as machine code in this process; what `folder` lacks is compiled into it."""
+    if folder is not None:
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    importlib.import_module("model.ranking.kernel.warm_up").warm_up()
+
+
+def compile_into(folder: Path) -> Path:
+    """Compile for this machine in this process; returns the folder in `folder` that is for this very version."""
+    inside = folder / _fingerprint()
+    inside.mkdir(parents=True, exist_ok=True)
+    load(inside)
+    (inside / _DONE).touch()
+    return inside
+
+
+def _compile_apart(folder: Path) -> bool:
+    """In a process of its own, that gives way to others: compiling holds the interpreter for seconds.
+
+    Returns whether it is there now.
+    """
+    command = [sys.executable, "-m", "model.ranking.kernel.compile", str(folder.parent)]
+    subprocess.run(command, capture_output=True, timeout=_GIVE_UP_S, check=False)
+    return (folder / _DONE).exists()
+
+
+def _fingerprint() -> str:
+    """Of all that the machine code depends on."""
+    digest = hashlib.sha256()
+    for source in sorted(_ROOM.glob("*.py")):
+        digest.update(source.read_bytes())
+    about = (platform.python_version(), _processor(), metadata.version("numba"))
+    digest.update(repr(about).encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """Whatever tells kinds of processors apart: their features where Linux says them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine() + platform.processor()
+    return "".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
