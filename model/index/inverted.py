@@ -7,7 +7,6 @@ with every query by itself, so that it does not draw the readers to its neighbou
 one block of memory that is also the file.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from model.index.list_layout import ListLayout, block_layout
 from model.purchases.histories import in_parts
 
 _LIST_FACTOR = 4.0  # lists = factor * sqrt(n)
@@ -29,20 +29,6 @@ _MOST_RISEN = 4096  # rows compared one by one; where there are more, the lists 
 _DEPTH = 20  # lists enough to hold so many times the rows asked for
 
 
-@dataclass(frozen=True, slots=True)
-class ListLayout:
-    """Rows in lists: row r is halves[place_of[r]:place_of[r] + width], zeros behind the dimension."""
-
-    halves: NDArray[np.float16]
-    begins: NDArray[np.int64]  # (lists,) where each begins in `halves`
-    sizes: NDArray[np.int64]  # (lists,) rows
-    rows: NDArray[np.int32]  # list after list
-    list_of: NDArray[np.int32]  # by row
-    place_of: NDArray[np.uint32]  # by row
-    middles: NDArray[np.float32]  # (lists, width), the greatest last number that is promised among it; a live view
-    width: int
-
-
 class InvertedRows:
     """A faiss.IndexIVFScalarQuantizer over a block of bytes. Not safe to search while another thread writes."""
 
@@ -52,7 +38,7 @@ class InvertedRows:
         self._ivf = _opened(block, dimension)
         self.dimension = dimension
         self._filled: int = self._ivf.d
-        layout = _layout(self._ivf, block)
+        layout = block_layout(self._ivf, block)
         odd = int(layout.begins[layout.sizes > 0][0]) % 2  # FAISS aligns nothing, but every list alike
         self._halves: NDArray[np.float16] = block[odd : len(block) - (len(block) - odd) % 2].view(np.float16)
         self._begins = (layout.begins - odd) // 2  # by list, in `_halves`
@@ -99,7 +85,7 @@ class InvertedRows:
 
     def _promise(self) -> None:
         """Put the mean of each list in the place of k-means' middle, its greatest last number in that of its own."""
-        middles = _layout(self._ivf, self._block).middles
+        middles = block_layout(self._ivf, self._block).middles
         for i in range(self.lists):
             mine = self._in_list(i)
             middles[i] = mine.mean(axis=0, dtype=np.float32) if len(mine) else 0.0
@@ -218,7 +204,7 @@ class InvertedRows:
 
     def layout(self) -> ListLayout:
         """Where everything is, not to be written; what is not a view is worked out anew."""
-        every = _layout(self._ivf, self._block)
+        every = block_layout(self._ivf, self._block)
         return ListLayout(
             halves=self._halves,
             begins=self._begins,
@@ -272,34 +258,6 @@ def _opened(block: NDArray[np.uint8], dimension: int) -> Any:
         kind = f"{type(ivf).__name__} of {ivf.d} columns"
         raise ValueError(f"holds a {kind}, it must be an IndexIVFScalarQuantizer of {dimension} that `write` made")
     return ivf
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where things are in a block."""
-
-    begins: NDArray[np.int64]  # (lists,) bytes from the start of the block to a list's first row
-    sizes: NDArray[np.int64]  # (lists,) rows
-    rows: list[NDArray[np.int64]]  # by list: the numbers of its rows
-    middles: NDArray[np.float32]  # (lists, filled dimension), a view
-
-
-def _layout(ivf: Any, block: NDArray[np.uint8]) -> _Layout:
-    start, lists, every = block.ctypes.data, ivf.invlists, range(ivf.nlist)
-    sizes = [lists.list_size(i) for i in every]
-    ids = [int(lists.get_ids(i)) - start if size else 0 for i, size in zip(every, sizes, strict=True)]
-    rows = [np.frombuffer(block, np.int64, size, at) for size, at in zip(sizes, ids, strict=True)]
-    begins = [
-        int(lists.get_codes(i)) - start if size else ids_at for i, size, ids_at in zip(every, sizes, ids, strict=True)
-    ]
-    middles: Any = faiss.downcast_index(ivf.quantizer)
-    at = int(middles.get_xb()) - start
-    return _Layout(
-        np.array(begins, np.int64),
-        np.array(sizes, np.int64),
-        rows,
-        np.frombuffer(block, np.float32, ivf.nlist * ivf.d, at).reshape(ivf.nlist, ivf.d),
-    )
 
 
 def _ladder(most: int) -> list[int]:

@@ -29,7 +29,6 @@ from consumers.loop.worker import Listener, Worker
 from consumers.observability.metrics import Metrics
 from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
-from model.ranking.kernel.compilation import Compilation
 from model.signals.demand import Demand
 from model.signals.recent_buyers import RecentBuyers
 from model.store.plan import Applied
@@ -39,6 +38,7 @@ from serving.accuracy.progressive_validation import LiveValidation
 from serving.accuracy.sampling import Allowance
 from serving.kafka_api.reply_addresses import ReplyTopics
 from serving.kafka_api.responder import KafkaResponder, Ownership
+from serving.live_models.kernel_compilation import begin_compiling
 from serving.live_models.live_models import LiveModels
 from serving.protocol.request_body import RequestRules
 from serving.recommendation.recommender import Recommender
@@ -129,7 +129,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         metrics=base.metrics,
         buyers=base.buyers,
         pace=base.pace,
-        compilation=_compilation(base) if base.serves and base.settings.kernel == "on" else None,
+        compilation=begin_compiling(base.settings.kernel_folders, base.metrics) if _compiles(base) else None,
     )
     timed = base.metrics.answers.stage_seconds
     recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
@@ -154,19 +154,8 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     )
 
 
-def _compilation(base: Base) -> Compilation:
-    """The kernel on its way; until it is there the reference ranks."""
-
-    def done(seconds: float) -> None:
-        base.metrics.model.kernel_compiled.set(1)
-        log.info("kernel_compiled", seconds=round(seconds, 1))
-
-    def failed(error: str) -> None:
-        log.warning("kernel_not_compiled", error=error, action="answers are right, and cost several times as much")
-
-    compilation = Compilation(base.settings.kernel_folders, done, failed)
-    compilation.start()
-    return compilation
+def _compiles(base: Base) -> bool:
+    return base.serves and base.settings.kernel == "on"
 
 
 def _worker(base: Base, around: _Around) -> Worker:

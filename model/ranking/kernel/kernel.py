@@ -143,7 +143,13 @@ class Kernel:
                 cosines = points[group] @ arrays.points.T
                 neighbourhood.find_nearest(group.start, cosines, count, own, self._lent, slots, weights)
         return (
-            Nearest(slots, weights, arrays.factor, arrays.factor / max(len(neighbours), 1), arrays.enough),
+            Nearest(
+                slots=slots,
+                weights=weights,
+                factor=arrays.factor,
+                everyone=arrays.factor / max(len(neighbours), 1),
+                enough=arrays.enough,
+            ),
             Purchases(arrays.starts, arrays.sizes, arrays.rows, arrays.counts),
             arrays.sums,
         )
@@ -163,7 +169,7 @@ class Kernel:
             explain(
                 self._vectors, targets, starts, rows, affinity, votes, history, self._table, self._lent.place, reasons
             )
-        return Recommended(starts, rows, scores, reasons, np.diff(history.starts) > 0)
+        return Recommended(starts=starts, rows=rows, scores=scores, reasons=reasons, able=np.diff(history.starts) > 0)
 
 
 def _powers(recency: float) -> NDArray[np.float32]:
@@ -177,13 +183,20 @@ def _limits(asked: AskedBatch, items: int) -> Limits:
     listed = np.array([rows is not None for rows in asked.only], bool)
     mask_of, masks = _lines(asked.allowed, len(asked), items, np.bool_)
     addend_of, addends = _lines(asked.addends, len(asked), items, np.float32)
+    excluded_starts, excluded = _end_to_end(asked.excluded)
+    only_starts, only = _end_to_end([_NONE if rows is None else rows for rows in asked.only])
     return Limits(
-        np.array(asked.repeats, bool),
-        *_end_to_end(asked.excluded),
-        listed,
-        *_end_to_end([_NONE if rows is None else rows for rows in asked.only]),
-        mask_of, masks, addend_of, addends,
-    )  # fmt: skip
+        repeats=np.array(asked.repeats, bool),
+        excluded_starts=excluded_starts,
+        excluded=excluded,
+        listed=listed,
+        only_starts=only_starts,
+        only=only,
+        mask_of=mask_of,
+        masks=masks,
+        addend_of=addend_of,
+        addends=addends,
+    )
 
 
 def _end_to_end(rows: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -209,5 +222,6 @@ def _lines(
 
 
 def _nobody(customers: int) -> tuple[Nearest, Purchases, NDArray[np.float64]]:
-    nearest = Nearest(np.zeros((customers, 0), np.int32), np.zeros((customers, 0)), 0.0, 0.0, 0.0)
+    slots, weights = np.zeros((customers, 0), np.int32), np.zeros((customers, 0))
+    nearest = Nearest(slots=slots, weights=weights, factor=0.0, everyone=0.0, enough=0.0)
     return nearest, Purchases(_NONE, _NONE, _NONE, np.zeros(0)), np.zeros(0)

@@ -51,11 +51,18 @@ def choose(
             count = _compared_one_by_one(customer, queries[at], enough, lists, demand, limits, lent, kept, best)
         _forbid(customer, history, limits, lent.place, False)
         found.counts[customer] = count
-        for i in range(count):
-            found.affinity[customer, i] = (kept[i] - demand.bias[best[i]]) / scale
-        if limits.addend_of[customer] >= 0:
-            for i in range(count):
-                found.affinity[customer, i] -= limits.addends[limits.addend_of[customer], best[i]] / scale
+        _affinities(customer, scale, demand, limits, found)
+
+
+@compiled
+def _affinities(customer: int, scale: np.float32, demand: Demand, limits: Limits, found: Candidates) -> None:
+    """What is left of the scores without bias and addend."""
+    rows, affinity = found.rows[customer], found.affinity[customer]
+    for i in range(found.counts[customer]):
+        affinity[i] = (found.scores[customer, i] - demand.bias[rows[i]]) / scale
+    if limits.addend_of[customer] >= 0:
+        for i in range(found.counts[customer]):
+            affinity[i] -= limits.addends[limits.addend_of[customer], rows[i]] / scale
 
 
 @compiled

@@ -74,10 +74,11 @@ def _as_arrays(
     named = np.full((int(starts[-1]), most), -1, np.int32)
     for at, rows in enumerate(rows for mine in reasons for rows in mine):
         named[at, : len(rows)] = rows
+    rows, scores = [one.rows for one in found], [one.scores for one in found]
     return Recommended(
-        starts,
-        np.concatenate([one.rows for one in found]).astype(np.int32) if len(found) else np.zeros(0, np.int32),
-        np.concatenate([one.scores for one in found]) if len(found) else np.zeros(0, np.float32),
-        named,
-        able,
+        starts=starts,
+        rows=np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32),
+        scores=np.concatenate([np.zeros(0, np.float32), *scores]),
+        reasons=named,
+        able=able,
     )

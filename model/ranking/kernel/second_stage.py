@@ -39,7 +39,6 @@ def order(
     """
     room = found.rows.shape[1]
     totals, sums = np.empty(room, np.float32), np.empty(NOWHERE + room, np.float64)
-    chosen, shares = np.empty(_VOTING, np.int64), np.empty(_VOTING, np.float32)
     for customer in range(len(k)):
         count, rows = found.counts[customer], found.rows[customer]
         if count == 0:
@@ -50,13 +49,7 @@ def order(
         if weights[_NEIGHBOURS] != 0 and nearest.slots.shape[1]:
             _add_neighbours(customer, count, rows, weights, everyones, nearest, purchases, place, sums, totals)
         if weights[_VOTES] != 0:
-            mine = slice(history.starts[customer], history.starts[customer + 1])
-            voters = weightiest(history.weights[mine], _VOTING, chosen)
-            shares_of(history.weights[mine], chosen, voters, _LEAST_SUM, shares)
-            sums[: NOWHERE + count] = 0
-            voted_for(history.rows[mine], chosen, shares, voters, table, place, sums)
-            for i in range(count):
-                totals[i] += weights[_VOTES] * np.float32(np.log(sums[NOWHERE + i] + _LEAST_VOTE))
+            _add_votes(customer, count, weights[_VOTES], history, table, place, sums, totals)
         if limits.addend_of[customer] >= 0:
             for i in range(count):
                 totals[i] += limits.addends[limits.addend_of[customer], rows[i]]
@@ -97,6 +90,20 @@ def _add_neighbours(
         everyone = _EVERYONE * max(everyones[rows[i]], 0.0) * nearest.everyone + _LEAST_NEAR
         near = np.log(sums[NOWHERE + i] + everyone)
         totals[i] += weights[_NEIGHBOURS] * np.float32(_NO_OPINION + nearest.enough * (near - _NO_OPINION))
+
+
+@compiled
+def _add_votes(
+    customer: int, count: int, weight: float, history: History, table: VoteTable, place: I32, sums: F64, totals: F32
+) -> None:
+    chosen, shares = np.empty(_VOTING, np.int64), np.empty(_VOTING, np.float32)
+    mine = slice(history.starts[customer], history.starts[customer + 1])
+    voters = weightiest(history.weights[mine], _VOTING, chosen)
+    shares_of(history.weights[mine], chosen, voters, _LEAST_SUM, shares)
+    sums[: NOWHERE + count] = 0
+    voted_for(history.rows[mine], chosen, shares, voters, table, place, sums)
+    for i in range(count):
+        totals[i] += weight * np.float32(np.log(sums[NOWHERE + i] + _LEAST_VOTE))
 
 
 @compiled
