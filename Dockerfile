@@ -25,7 +25,10 @@ COPY --from=runtime /opt/alsobought /opt/alsobought
 COPY --from=wheel /dist /dist
 RUN pip --python /opt/alsobought/bin/python install --quiet --no-cache-dir --no-deps --no-index /dist/*.whl \
  && pip uninstall --quiet --yes --root-user-action=ignore pip setuptools wheel && rm -r /dist
+# For processors like the one that builds; on others a worker compiles once into its data folder.
+RUN /opt/alsobought/bin/python -m model.ranking.kernel.compile /opt/alsobought/kernel
 ENV PATH=/opt/alsobought/bin:$PATH \
+    ALSOBOUGHT_KERNEL_CACHE_DIR=/opt/alsobought/kernel \
     ALSOBOUGHT_DATA_DIR=/data \
     ALSOBOUGHT_HTTP_HOST=0.0.0.0 \
     ALSOBOUGHT_HTTP_PORT=8000

@@ -3,6 +3,7 @@
 Where no folder can be written, the process that answers compiles for itself, at every start.
 """
 
+import fcntl
 import hashlib
 import importlib
 import os
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _ROOM = Path(__file__).parent
 _DONE = "compiled"  # an empty file in the folder of what was compiled
 _GIVE_UP_S = 600
+ENDS_WITH_INPUT = "--ends-with-input"  # of the process that compiles: when whoever started it is gone, it ends
 
 
 def _nothing(_: object) -> None:
@@ -64,8 +66,7 @@ class Compilation:
 
     def _compiled_folder(self) -> Path | None:
         """The folder that holds it, compiled now if none did; None when none can be written."""
-        there = next((folder for folder in self._folders if (folder / _DONE).exists()), None)
-        return there or next(filter(_compile_apart, self._folders), None)
+        return _there(self._folders) or next(filter(_compile_apart, self._folders), None)
 
     def _load(self, folder: Path | None) -> None:
         """Load it from the folder, compiling in this process what is not there."""
@@ -80,13 +81,30 @@ def load(folder: Path | None) -> None:
     importlib.import_module("model.ranking.kernel.warm_up").warm_up()
 
 
+def load_if_compiled(folders: Sequence[Path]) -> bool:
+    """Load it if one of these folders holds it; returns whether."""
+    there = _there([folder / _fingerprint() for folder in folders])
+    if there is not None:
+        load(there)
+    return there is not None
+
+
 def compile_into(folder: Path) -> Path:
-    """Compile for this machine in this process; returns the folder in `folder` that is for this very version."""
+    """Compile for this machine in this process; returns the folder in `folder` that is for this very version.
+
+    Who else compiles into it at the same time is waited for, and its code is taken.
+    """
     inside = folder / _fingerprint()
     inside.mkdir(parents=True, exist_ok=True)
-    load(inside)
-    (inside / _DONE).touch()
+    with (inside / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        load(inside)
+        (inside / _DONE).touch()
     return inside
+
+
+def _there(folders: Sequence[Path]) -> Path | None:
+    return next((folder for folder in folders if (folder / _DONE).exists()), None)
 
 
 def _compile_apart(folder: Path) -> bool:
@@ -94,8 +112,13 @@ def _compile_apart(folder: Path) -> bool:
 
     Returns whether it is there now.
     """
-    command = [sys.executable, "-m", "model.ranking.kernel.compile", str(folder.parent)]
-    subprocess.run(command, capture_output=True, timeout=_GIVE_UP_S, check=False)
+    command = [sys.executable, "-m", "model.ranking.kernel.compile", str(folder.parent), ENDS_WITH_INPUT]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet) as compiling:
+        try:
+            compiling.wait(_GIVE_UP_S)
+        except subprocess.TimeoutExpired:
+            compiling.kill()
     return (folder / _DONE).exists()
 
 

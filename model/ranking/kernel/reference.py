@@ -74,11 +74,10 @@ def _as_arrays(
     named = np.full((int(starts[-1]), most), -1, np.int32)
     for at, rows in enumerate(rows for mine in reasons for rows in mine):
         named[at, : len(rows)] = rows
-    rows, scores = [one.rows for one in found], [one.scores for one in found]
     return Recommended(
         starts=starts,
-        rows=np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32),
-        scores=np.concatenate([np.zeros(0, np.float32), *scores]),
+        rows=np.concatenate([np.zeros(0, np.int64), *(one.rows for one in found)]).astype(np.int32),
+        scores=np.concatenate([np.zeros(0, np.float32), *(one.scores for one in found)]),
         reasons=named,
         able=able,
     )

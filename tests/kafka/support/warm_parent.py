@@ -22,7 +22,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from config.settings import Settings
 from consumers.pace import Pace
+from model.ranking.kernel.compilation import load_if_compiled
 from serving.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -123,6 +125,7 @@ class _Server:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._has_kernel = False
         self._lines: dict[socket.socket, int] = {}  # to whoever asked -> process id
         self._handles: dict[int, socket.socket] = {}  # of processes that run -> the line to tell of their end
         self._selector = selectors.DefaultSelector()
@@ -146,6 +149,7 @@ class _Server:
         if not message:
             self._end()
         line, log = socket.socket(fileno=handles[0]), handles[1]
+        self._has_kernel = self._has_kernel or load_if_compiled(Settings().kernel_folders)
         pid = os.fork()
         if pid == 0:
             os.setsid()
