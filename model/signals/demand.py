@@ -230,7 +230,7 @@ class Demand:
         self._day_lines += np.bincount(days[inside] % self.days, minlength=self.days)
         if ahead.any():
             self._ahead = np.concatenate((self._ahead, np.stack((days[ahead], products[ahead]))), axis=1)
-        recent, lines = self._tally(products[lately])
+        recent, lines = (numbers, lines) if lately.all() else self._tally(products[lately])
         self._recent[recent] += lines
         self._recent_lines += int(np.count_nonzero(lately))
         return numbers

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model.purchases.histories import Histories
 
 LINE_BYTES = 8
+_MANY_LINES = 1000
 UINT32 = np.dtype("<u4")
 _HEADER = np.dtype("<u4")
 _SIZE = np.dtype("<u2")
@@ -98,9 +99,13 @@ class Orders:
         """uint32 (m,): the time of every line."""
         return np.repeat(self.times, self.sizes)
 
-    def prices_paid(self) -> dict[int, float]:
-        """The last price that was said of each product."""
-        said = ~np.isnan(self.prices)
+    def prices_paid(self, since: int = 0) -> dict[int, float]:
+        """The last price that was said of each product, of those with a number from `since` on."""
+        said = np.flatnonzero(~np.isnan(self.prices) & (self.products >= since))
+        if len(said) > _MANY_LINES:  # each product once: a dictionary takes longer than this
+            last = np.empty(int(self.products.max()) + 1, np.int64)
+            last[self.products[said]] = said
+            said = said[last[self.products[said]] == said]
         return dict(zip(self.products[said].tolist(), self.prices[said].tolist(), strict=True))
 
 

@@ -5,8 +5,9 @@ answer depends on the log alone, not on batches or restarts. Offsets already sto
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import repeat
 
 import numpy as np
 
@@ -44,17 +45,19 @@ class DedupeWindow:
         """Add event hashes in the order of arrival; the oldest make room."""
         order = self._order.setdefault(log, array("Q"))
         seen = self._seen.setdefault(log, {})
-        new = [event for event in events if event]
+        new = list(filter(None, events))
         count = self._count.get(log, 0)
         order.extend(new)
         seen.update(zip(new, range(count, count + len(new)), strict=True))
         count = self._count[log] = count + len(new)
         excess = len(order) - self._window
         if excess > self._window // 8:  # many at once: all that stay have to move
-            for event in order[:excess]:
-                if count - seen.get(event, count) > self._window:  # else it came again since, or is gone already
-                    del seen[event]
+            oldest = order[:excess]
             del order[:excess]
+            counts = list(map(seen.pop, oldest, repeat(-1)))
+            if max(counts) >= count - self._window:  # it came again since, and stays
+                again = zip(oldest, counts, strict=True)
+                seen.update((event, at) for event, at in again if at >= count - self._window)
 
     def load(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Take up the windows that `packed` gave."""
@@ -75,6 +78,15 @@ class Pending:
         self._seen = seen
         self._count = count
         self._fresh: dict[int, int] = {}
+
+    def admit_all(self, events: Sequence[int]) -> list[bool] | None:
+        """As `admit` of one after the other; None when all are new."""
+        known = self._fresh.keys(), self._seen.keys()
+        if 0 not in events and len(set(events)) == len(events) and all(keys.isdisjoint(events) for keys in known):
+            self._fresh.update(zip(events, range(self._count, self._count + len(events)), strict=True))
+            self._count += len(events)
+            return None
+        return list(map(self.admit, events))
 
     def admit(self, event: int) -> bool:
         """Whether the event is new, not among the last `window` ones; a new one takes its place in the window.

@@ -7,7 +7,7 @@ statement for a whole micro-batch of customers. Layouts compared: tests/benchmar
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +19,9 @@ from model.catalogue.packed_products import PackedProducts
 from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
 from model.catalogue.shown_prices import shortest_price
-from model.purchases.changes import Forget, LogRecord
+from model.purchases.changes import LogRecord
 from model.purchases.histories import Histories
+from model.purchases.log_batch import LogBatch
 from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
@@ -73,7 +74,7 @@ class Store:
         for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
             orders = unpack(blob)
             refuse_unknown(orders.products, len(self._numbers))
-            self._keep(orders, orders.prices_paid())
+            self._keep(orders)
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -147,9 +148,10 @@ class Store:
         the last ones of its log. Records of partitions that are not open are refused by KeyError. `missing`
         maps (partition, cause) to records that were gone before these, remembered in the same transaction.
         """
-        if Forget in {type(record.change) for record in records}:
+        batch = LogBatch.of(records)
+        if batch.forgets:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
-        self._find_customers(records)
+        self._find_customers(batch)
         known = StoreView(
             logs=self._logs,
             customers=self._customers,
@@ -157,7 +159,7 @@ class Store:
             products=self._numbers,
             recent=self._recent,
         )
-        plan = BatchPlan(known, records)
+        plan = BatchPlan(known, batch)
         with self._transaction() as db:
             self._write(db, plan)
             for (partition, cause), count in missing.items():
@@ -166,15 +168,15 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        self._folding.go_on(len(records), self._last_customer)
+        self._folding.go_on(len(batch), self._last_customer)
         return plan.result
 
-    def _find_customers(self, records: Iterable[LogRecord]) -> None:
+    def _find_customers(self, batch: LogBatch) -> None:
         """Have the numbers of this batch's customers in memory."""
         self._customers.make_room()
         if self._customers.complete:
             return
-        unknown = self._customers.unknown(records, {number: log.number for number, log in self._logs.items()})
+        unknown = self._customers.unknown(batch, {number: log.number for number, log in self._logs.items()})
         names = msgspec.json.encode(sorted(unknown)).decode()
         with explained(self.path):
             self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
@@ -191,10 +193,10 @@ class Store:
         for partition, offset in plan.nexts.items():
             self._logs[partition].next = offset
         if plan.orders is not None:
-            self._keep(plan.orders, plan.paid)
+            self._keep(plan.orders)
 
-    def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
-        self._folding.keep(orders, paid)
+    def _keep(self, orders: Orders) -> None:
+        self._folding.keep(orders)
         for log in np.unique(orders.logs).tolist():
             self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
 
