@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from model.store.codec import LINE_BYTES, Orders
+from model.store.codec import LINE_BYTES, Orders, last_prices
 
 _MANY = 500  # orders of a batch, as only catching up has them
 _NOTHING: tuple[int | None, bytes] = (None, b"")
@@ -46,9 +46,10 @@ class WriteBuffer:
         return self._paid
 
     def _take_prices(self) -> None:
-        for orders in self._unpriced:
-            self._paid |= orders.prices_paid()
-        self._unpriced.clear()
+        if self._unpriced:
+            products = np.concatenate([orders.products for orders in self._unpriced])
+            self._paid |= last_prices(products, np.concatenate([orders.prices for orders in self._unpriced]))
+            self._unpriced.clear()
 
     def of_customer(self, customer: int) -> tuple[int | None, bytes]:
         """The customer's log and packed lines; None and empty when there are none."""
