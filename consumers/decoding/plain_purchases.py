@@ -7,6 +7,7 @@ What is unusual in any way (an envelope, a phone number, a product twice, no tim
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -46,6 +47,7 @@ class _Plain(msgspec.Struct, gc=False):
 
 
 _PLAIN = msgspec.json.Decoder(_Plain)
+_product_id = attrgetter("product_id")
 
 
 def plain_purchases(
@@ -57,9 +59,13 @@ def plain_purchases(
     """
     found, others = PurchaseColumns(), list[int]()
     for first in range(0, len(values), _AT_ONCE):
-        events, unread = _decoded(values[first : first + _AT_ONCE])
+        some = values[first : first + _AT_ONCE]
+        events, unread = _decoded(some)
         times_s = [event.occurred_at.timestamp() for event in events]
-        flawed = _flawed(events) + [row for row, time_s in enumerate(times_s) if not earliest_s <= time_s <= latest_s]
+        flawed = [row for row, time_s in enumerate(times_s) if not earliest_s <= time_s <= latest_s]
+        flawed += _with_a_product_twice(events)
+        if not _is_printable(b"".join(some)):
+            flawed += _unprintable(events)
         if flawed:
             places = _without(range(len(events) + len(unread)), unread)
             unread = sorted([*unread, *(places[row] for row in set(flawed))])
@@ -94,22 +100,19 @@ def _decoded(values: Sequence[bytes]) -> tuple[list[_Plain], list[int]]:
             return events, others
 
 
-def _flawed(events: Sequence[_Plain]) -> list[int]:
-    """The places of events with a text that can not be printed, or a product twice."""
+def _with_a_product_twice(events: Sequence[_Plain]) -> list[int]:
     several = [(row, event.items) for row, event in enumerate(events) if len(event.items) > 1]
-    flawed = [row for row, items in several if len({item.product_id for item in items}) < len(items)]
-    texts = [(event.profile_id, event.event_id, event.brand_id) for event in events]
-    if not "".join(chain.from_iterable(texts)).isprintable() or not _names(events).isprintable():
-        flawed += [
-            row
-            for row, (event, ids) in enumerate(zip(events, texts, strict=True))
-            if not ("".join(ids) + _names([event])).isprintable()
-        ]
-    return flawed
+    return [row for row, items in several if len({item.product_id for item in items}) < len(items)]
 
 
-def _names(events: Sequence[_Plain]) -> str:
-    return "".join([item.product_id for event in events for item in event.items])
+def _is_printable(json: bytes) -> bool:
+    """Whether every text in it surely is: ASCII, nothing escaped, and JSON takes no other control character."""
+    return json.isascii() and b"\\" not in json and b"\x7f" not in json
+
+
+def _unprintable(events: Sequence[_Plain]) -> list[int]:
+    texts = [(event.profile_id, event.event_id, event.brand_id, *map(_product_id, event.items)) for event in events]
+    return [row for row, text in enumerate(map("".join, texts)) if not text.isprintable()]
 
 
 def _without(values: Sequence[T], places: Collection[int]) -> list[T]:

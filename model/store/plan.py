@@ -86,16 +86,13 @@ class BatchPlan:
             self.result.products, self.result.times = self.orders.products, self.orders.line_times()
             self.result.buyers = self.orders.customers[self.orders.customers > 0]
         self.result.gone = tuple(self.gone)
+        # (profile, log, number) of new customers, but for those forgotten at once
+        self.new_customers: list[Customer] = [(*of_log, number) for of_log, number in self._fresh_customers.items()]
 
     @property
     def last_customer(self) -> int:
         """The highest customer number that was ever given away."""
         return self._known.last_customer + self._given_away
-
-    @property
-    def new_customers(self) -> list[Customer]:
-        """(profile, log, number) of new customers, but for those forgotten at once."""
-        return [(profile, log, number) for (profile, log), number in self._fresh_customers.items()]
 
     def _read(self, partition: int, places: range) -> None:
         """Work out records of one partition that follow on each other."""

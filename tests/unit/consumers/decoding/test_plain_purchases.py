@@ -50,12 +50,23 @@ def plain(*values):
     return list(purchases), others
 
 
+def written_with(profile_id):
+    """The JSON that stands there is taken as it is."""
+    return b'{"profile_id":%b,"occurred_at":"2026-11-22T10:00:00Z","items":[{"product_id":"tea"}]}' % profile_id
+
+
 def written(**fields):
     event = {"profile_id": "ada", "occurred_at": "2026-11-22T10:00:00Z", "items": [{"product_id": "tea"}]}
     return json.dumps(event | fields).encode()
 
 
-@given(st.lists(events.map(json.dumps).map(str.encode) | st.binary(max_size=9), max_size=6))
+raw = st.builds(
+    lambda event, escaped: json.dumps(event, ensure_ascii=escaped).encode(errors="replace"), events, st.booleans()
+)
+controls = st.characters(max_codepoint=0x9F).map(lambda c: b'"a%b"' % c.encode()).map(written_with)
+
+
+@given(st.lists(raw | controls | st.binary(max_size=9), max_size=6))
 def test_what_is_read_at_once_is_read_as_the_careful_reader_does(values):
     purchases, others = plain(*values)
 
@@ -73,7 +84,8 @@ def test_the_common_form_is_read_at_once(fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"profile_id": ""}, {"profile_id": "a\x7f"}, {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
+        {"profile_id": ""}, {"profile_id": "a\x7f"}, {"profile_id": "a\x9f"}, {"brand_id": "\n"},
+        {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
         {"occurred_at": "2999-01-01T00:00:00Z"}, {"occurred_at": "1994-12-31T23:59:59Z"}, {"profile_id": 7},
         {"occurred_at": 1_795_341_600}, {"status": "cancelled"}, {"type": "refund"}, {"items": []},
         {"items": [{"product_id": "tea"}] * 2},
