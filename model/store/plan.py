@@ -19,7 +19,7 @@ from model.purchases.changes import Forget
 from model.purchases.log_batch import LogBatch, PurchaseColumns
 from model.store.codec import Orders
 from model.store.customer_numbers import Customer, CustomerNumbers
-from model.store.dedupe_window import DedupeWindow, Pending, event_hashes
+from model.store.dedupe_window import DedupeWindow, Pending, event_hashes, old_event_hashes
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class BatchPlan:
         self._events: dict[int, Pending] = {}  # by log
         self._given_away = 0  # customer numbers
         purchases = batch.purchases
-        self._hashes = event_hashes(zip(purchases.brands, purchases.event_ids, strict=True))
+        self._hashes = event_hashes(zip(purchases.brands, purchases.event_ids, strict=True), known.recent.key)
         self._left_out: list[int] = []  # rows of `purchases` that are not counted
         self._customers: list[int] = []  # the number of each row's customer
         self._logs: list[int] = []  # the log of each row
@@ -124,13 +124,7 @@ class BatchPlan:
         if not count:
             return
         read = [place not in replayed for place in self._batch.places[rows]] if replayed else None
-        if log not in self._events:
-            self._events[log] = self._known.recent.pending(log)
-        hashes = self._hashes[rows]
-        if read is None:
-            new = self._events[log].admit_all(hashes)
-        else:
-            new = [is_read and self._events[log].admit(event) for is_read, event in zip(read, hashes, strict=True)]
+        new = self._admitted(log, rows, read)
         profiles = self._batch.purchases.profiles[rows]
         self._customers += self._numbers_of_customers(profiles, log, new)
         self._logs += repeat(log, count)
@@ -139,6 +133,19 @@ class BatchPlan:
         self.result.duplicate += (count if read is None else sum(read)) - applied
         if new is not None:
             self._left_out += [row for row, is_new in enumerate(new, rows.start) if not is_new]
+
+    def _admitted(self, log: int, rows: slice, read: Sequence[bool] | None) -> list[bool] | None:
+        """Which orders are new, of those that were `read`; None when all are."""
+        if log not in self._events:
+            self._events[log] = self._known.recent.pending(log)
+        hashes, old = self._hashes[rows], None
+        if self._known.recent.has_old(log):
+            purchases = self._batch.purchases
+            old = old_event_hashes(zip(purchases.brands[rows], purchases.event_ids[rows], strict=True))
+        if read is None:
+            return self._events[log].admit_all(hashes, old)
+        asked = zip(read, hashes, old or repeat(0), strict=False)
+        return [is_read and self._events[log].admit(event, before) for is_read, event, before in asked]
 
     def _numbers_of_customers(self, profiles: Sequence[str], log: int, new: Sequence[bool] | None) -> list[int]:
         """The number of each customer; 0 for one who is unknown and whose order is not new."""

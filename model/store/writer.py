@@ -25,7 +25,7 @@ from model.purchases.log_batch import LogBatch
 from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
-from model.store.dedupe_window import DedupeWindow
+from model.store.dedupe_window import DedupeWindow, key_of
 from model.store.folding import Folding
 from model.store.plan import Applied, BatchPlan, Log, StoreView
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
@@ -70,11 +70,12 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
         self._last_customer = int(row[0]) if row else 0
         self._customers.complete = self._last_customer == 0
-        self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
-        for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
+        self._recent.key = key_of(self.database_id)
+        self._recent.load(self._db.execute("SELECT log, hashes, old FROM recent_event"))
+        for blob, old in self._db.execute("SELECT orders, old FROM tail ORDER BY id"):
             orders = unpack(blob)
             refuse_unknown(orders.products, len(self._numbers))
-            self._keep(orders)
+            self._keep(orders, old=bool(old))
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -195,10 +196,10 @@ class Store:
         if plan.orders is not None:
             self._keep(plan.orders)
 
-    def _keep(self, orders: Orders) -> None:
+    def _keep(self, orders: Orders, *, old: bool = False) -> None:
         self._folding.keep(orders)
         for log in np.unique(orders.logs).tolist():
-            self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
+            self._recent.remember(log, orders.hashes[orders.logs == log].tolist(), old=old)
 
     def _empty_write_ahead_log(self, *, wait: bool = False) -> None:
         """Erased bytes may still stand in it. While a reader needs it, it stays, and the next batch tries again."""
