@@ -6,7 +6,7 @@ fold moves a part of what waits with each batch that follows. Memory and file sa
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from operator import attrgetter
 from typing import NamedTuple
@@ -48,9 +48,9 @@ class Folding:
         self._recent = recent
         self._leaving: list[_Part] = []  # customers ascending, each in one part
 
-    def keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
-        """Remember the lines of a batch that is in the file, and the price that it says last of each product."""
-        self.tail.add(orders, paid)
+    def keep(self, orders: Orders) -> None:
+        """Remember the lines of a batch that is in the file."""
+        self.tail.add(orders)
 
     def go_on(self, records: int, last_customer: int) -> None:
         """A batch of so many records was written, `last_customer` is the highest number: fold what is due by now."""
@@ -88,7 +88,7 @@ class Folding:
         self.tail = WriteBuffer()
         for row, part in zip(rows, parts, strict=True):
             self._leaving.append(_Part(row, int(part.customers.max(initial=0)), WriteBuffer()))
-            self._leaving[-1].lines.add(part, part.prices_paid())
+            self._leaving[-1].lines.add(part)
 
     def _move(self, most: int) -> None:
         """Move the oldest parts into their customers' rows."""

@@ -30,6 +30,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE history(customer INTEGER PRIMARY KEY, log INTEGER NOT NULL, lines BLOB NOT NULL);
     CREATE TABLE recent_event(log INTEGER PRIMARY KEY, hashes BLOB NOT NULL);
     """,
+    """
+    -- From here on event ids are hashed by XXH3 and not by BLAKE2b. `old` says how many of a log's hashes, oldest
+    -- first, or whether those of a tail, are of the kind before: a repeat of such an order is still looked for.
+    ALTER TABLE recent_event ADD COLUMN old INTEGER NOT NULL DEFAULT 0;
+    UPDATE recent_event SET old = length(hashes) / 8;
+    ALTER TABLE tail ADD COLUMN old INTEGER NOT NULL DEFAULT 0;
+    UPDATE tail SET old = 1;
+    """,
 )
 
 _PRAGMAS = (

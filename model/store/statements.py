@@ -113,9 +113,11 @@ def number_products(
     db.executemany("INSERT INTO product(id, brand, product_id, paid) VALUES (?, ?, ?, ?)", rows)
 
 
-def divide_tail(db: sqlite3.Connection, parts: Iterable[Orders], windows: Iterable[tuple[int, bytes]]) -> list[int]:
+def divide_tail(
+    db: sqlite3.Connection, parts: Iterable[Orders], windows: Iterable[tuple[int, bytes, int]]
+) -> list[int]:
     """Put the parts of the tail in its place; returns their rows. `windows` are the recent events, by log."""
-    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", windows)
+    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?, ?)", windows)
     db.execute("DELETE FROM tail")
     return [_append_to_tail(db, part) for part in parts]
 

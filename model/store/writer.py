@@ -7,7 +7,7 @@ statement for a whole micro-batch of customers. Layouts compared: tests/benchmar
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +19,13 @@ from model.catalogue.packed_products import PackedProducts
 from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
 from model.catalogue.shown_prices import shortest_price
-from model.purchases.changes import Forget, LogRecord
+from model.purchases.changes import LogRecord
 from model.purchases.histories import Histories
+from model.purchases.log_batch import LogBatch
 from model.store import statements
 from model.store.codec import Orders, histories_of, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
-from model.store.dedupe_window import DedupeWindow
+from model.store.dedupe_window import DedupeWindow, key_of
 from model.store.folding import Folding
 from model.store.plan import Applied, BatchPlan, Log, StoreView
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
@@ -69,11 +70,12 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
         self._last_customer = int(row[0]) if row else 0
         self._customers.complete = self._last_customer == 0
-        self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
-        for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
+        self._recent.key = key_of(self.database_id)
+        self._recent.load(self._db.execute("SELECT log, hashes, old FROM recent_event"))
+        for blob, old in self._db.execute("SELECT orders, old FROM tail ORDER BY id"):
             orders = unpack(blob)
             refuse_unknown(orders.products, len(self._numbers))
-            self._keep(orders, orders.prices_paid())
+            self._keep(orders, old=bool(old))
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -147,9 +149,10 @@ class Store:
         the last ones of its log. Records of partitions that are not open are refused by KeyError. `missing`
         maps (partition, cause) to records that were gone before these, remembered in the same transaction.
         """
-        if Forget in {type(record.change) for record in records}:
+        batch = LogBatch.of(records)
+        if batch.forgets:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
-        self._find_customers(records)
+        self._find_customers(batch)
         known = StoreView(
             logs=self._logs,
             customers=self._customers,
@@ -157,7 +160,7 @@ class Store:
             products=self._numbers,
             recent=self._recent,
         )
-        plan = BatchPlan(known, records)
+        plan = BatchPlan(known, batch)
         with self._transaction() as db:
             self._write(db, plan)
             for (partition, cause), count in missing.items():
@@ -166,15 +169,15 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        self._folding.go_on(len(records), self._last_customer)
+        self._folding.go_on(len(batch), self._last_customer)
         return plan.result
 
-    def _find_customers(self, records: Iterable[LogRecord]) -> None:
+    def _find_customers(self, batch: LogBatch) -> None:
         """Have the numbers of this batch's customers in memory."""
         self._customers.make_room()
         if self._customers.complete:
             return
-        unknown = self._customers.unknown(records, {number: log.number for number, log in self._logs.items()})
+        unknown = self._customers.unknown(batch, {number: log.number for number, log in self._logs.items()})
         names = msgspec.json.encode(sorted(unknown)).decode()
         with explained(self.path):
             self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
@@ -191,12 +194,12 @@ class Store:
         for partition, offset in plan.nexts.items():
             self._logs[partition].next = offset
         if plan.orders is not None:
-            self._keep(plan.orders, plan.paid)
+            self._keep(plan.orders)
 
-    def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
-        self._folding.keep(orders, paid)
+    def _keep(self, orders: Orders, *, old: bool = False) -> None:
+        self._folding.keep(orders)
         for log in np.unique(orders.logs).tolist():
-            self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
+            self._recent.remember(log, orders.hashes[orders.logs == log].tolist(), old=old)
 
     def _empty_write_ahead_log(self, *, wait: bool = False) -> None:
         """Erased bytes may still stand in it. While a reader needs it, it stays, and the next batch tries again."""

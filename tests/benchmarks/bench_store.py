@@ -11,7 +11,7 @@ import random
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ _LINES = (
 class _NoTail(WriteBuffer):
     """Takes nothing up: lines of the layouts that have no tail are in the file at once."""
 
-    def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
+    def add(self, orders: Orders) -> None:
         pass
 
 
@@ -65,7 +65,7 @@ class BlobPerCustomer(NoLines):
 
     def _write_lines(self, db: sqlite3.Connection, orders: Orders) -> None:
         batch = WriteBuffer()
-        batch.add(orders, {})
+        batch.add(orders)
         db.executemany(_FOLD, batch.rows())
 
 

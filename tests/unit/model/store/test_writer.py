@@ -2,12 +2,16 @@
 
 import random
 import sqlite3
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model.catalogue.product import Product
 from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.codec import Orders, pack
+from model.store.dedupe_window import old_event_hashes
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
 from model.store.statements import HISTORIES_OF
@@ -318,7 +322,7 @@ def test_a_newer_file_is_refused_with_both_versions_in_the_message(path):
         db.execute("PRAGMA user_version=99")
     db.close()
 
-    with pytest.raises(NewerSchema, match="version is 99, this alsobought knows versions up to 1"):
+    with pytest.raises(NewerSchema, match=f"version is 99, this alsobought knows versions up to {len(MIGRATIONS)}"):
         Store(path)
 
 
@@ -330,6 +334,30 @@ def test_an_older_file_is_migrated_forward_and_keeps_its_rows(path):
     assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     assert db.execute("SELECT count(*) FROM meta").fetchone() == (1,)
     db.close()
+
+
+def test_an_order_stored_by_the_first_version_is_still_told_from_a_repeat_of_it(path):
+    folded, waiting = old_event_hashes([("", "o-1"), ("", "o-2")])
+    columns = zip(
+        fields(Orders), (1, 1, 7, 1, waiting, 1, 2.5), ("u4", "u4", "u4", "u2", "u8", "u4", "f4"), strict=True
+    )
+    orders = Orders(**{column.name: np.array([value], dtype) for column, value, dtype in columns})
+    db = open_to_write(path, MIGRATIONS[:1])
+    db.execute("INSERT INTO log VALUES (1, 'cluster', 'purchases', 'id-1', 0, 0, 2, 1)")
+    db.execute("INSERT INTO product(id, brand, product_id) VALUES (1, '', 'tea')")
+    db.execute("INSERT INTO customer VALUES ('ada', 1, 1)")
+    db.execute("INSERT INTO meta VALUES ('last_customer', '1')")
+    db.execute("INSERT INTO recent_event VALUES (1, ?)", (folded.to_bytes(8, "little"),))
+    db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(orders),))
+    db.close()
+    applied = []
+    for first in (2, 5):  # before and after all is folded and opened again
+        store = open_store(path)
+        counts = store.apply(log_of(*[order(event_id=f"o-{number}") for number in (1, 2, first)], start=first))
+        applied.append((counts.applied, counts.duplicate))
+        store.close()
+
+    assert applied == [(0, 3), (1, 2)]
 
 
 def test_a_file_that_is_no_database_is_refused_with_the_remedy(path):
