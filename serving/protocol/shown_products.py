@@ -45,6 +45,7 @@ class ShownProducts:
         """The catalogue has new words for these products."""
         for number in numbers:
             self.begins.pop(number, None)
+            self._paid.pop(number, None)
 
     def paid(self, numbers: Iterable[int]) -> None:
         """These products were bought, maybe for another price."""
@@ -60,7 +61,7 @@ class ShownProducts:
             self._paid.clear()
         if listed is None:
             self._paid[number] = price
-        told = _encode(_Told(product_id, brand or None, title, category, price))
+        told = _encode(_Told(product_id, brand or None, title, category, price=price))
         return f'{told[:-1].decode()},"score":'
 
     def _id(self, number: int) -> str:

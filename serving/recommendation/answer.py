@@ -38,7 +38,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         """One by one."""
         for at, (number, score) in enumerate(zip(self.numbers, self.scores, strict=True)):
             reasons = self.because[at] if self.because else ()
-            yield Item(number, score, self.kind, self.strategy, [reason for reason in reasons if reason])
+            yield Item(number, score, self.kind, self.strategy, because=[reason for reason in reasons if reason])
 
 
 class Answer(msgspec.Struct, gc=False):

@@ -103,7 +103,9 @@ def _parts(live: LiveModel, shown: Recommended) -> list[Part | None]:
     is_none = (shown.reasons < 0) | (shown.reasons == shown.rows[:, None])
     reasons = np.where(is_none, 0, row_numbers[shown.reasons]).tolist()
     return [
-        Part("recs", "item2vec", numbers[start:end], scores[start:end], reasons[start:end]) if start < end else None
+        Part("recs", "item2vec", numbers[start:end], scores[start:end], because=reasons[start:end])
+        if start < end
+        else None
         for start, end in pairwise(shown.ends)
     ]
 
@@ -116,4 +118,4 @@ def _like_page(live: LiveModel, case: Case, found: Ranked) -> Part | None:
     reasons = list(islice(known, _MOST_REASONS))
     numbers = [live.numbers[row] for row in found.rows[:near].tolist()]
     scores = np.minimum(found.scores[:near].astype(np.float64), 1.0).tolist()
-    return Part("similar", "similar", numbers, scores, [reasons] * near)
+    return Part("similar", "similar", numbers, scores, because=[reasons] * near)

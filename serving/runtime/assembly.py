@@ -4,7 +4,7 @@ In: the settings, and what was opened already (Kafka, the topics, the store). Ou
 whether it is ready.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -40,6 +40,7 @@ from serving.kafka_api.reply_addresses import ReplyTopics
 from serving.kafka_api.responder import KafkaResponder, Ownership
 from serving.live_models.live_models import LiveModels
 from serving.protocol.request_body import RequestRules
+from serving.protocol.shown_products import ShownProducts
 from serving.recommendation.recommender import Recommender
 
 log = structlog.get_logger(__name__)
@@ -113,6 +114,8 @@ class _Around:
     partitions: Partitions
     models: LiveModels
     recommender: Recommender
+    responder: KafkaResponder
+    clock: DeadlineClock
     listeners: Sequence[Listener]
 
 
@@ -131,7 +134,10 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
     )
     timed = base.metrics.answers.stage_seconds
     recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
-    broadcasts = _broadcasts(base, dead_letters, models, recommender)
+    clock = DeadlineClock()
+    responder = _responder(base, partitions, recommender, clock)
+    told = [recommender.catalogue_changed, models.catalogue_changed, responder.shown.changed]
+    broadcasts = _broadcasts(base, dead_letters, models, told)
     answering = [recommender] if base.serves else []
     around = _Around(
         producer=producer,
@@ -139,6 +145,8 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         partitions=partitions,
         models=models,
         recommender=recommender,
+        responder=responder,
+        clock=clock,
         listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
     )
     return Parts(
@@ -153,8 +161,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
 
 
 def _worker(base: Base, around: _Around) -> Worker:
-    settings, clock = base.settings, DeadlineClock()
-    partitions, recommender = around.partitions, around.recommender
+    settings, partitions, recommender = base.settings, around.partitions, around.recommender
     return Worker(
         consumer=base.clients.consumer(
             base.group,
@@ -170,14 +177,14 @@ def _worker(base: Base, around: _Around) -> Worker:
         partitions=partitions,
         partition_count=base.partition_count,
         metrics=base.metrics,
-        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
+        responder=around.responder if base.serves else None,
         listeners=around.listeners,
-        on_applied=lambda applied: _sold(base, applied),
+        on_applied=lambda applied: _sold(base, around.responder.shown, applied),
         check_topics=lambda: _check_topics(base),
         validation=_validation(base, partitions, around.models, recommender),
         missing=base.missing,
         lateness=Lateness(settings.late_answer_s),
-        clock=clock,
+        clock=around.clock,
         ingest_batch=settings.ingest_batch_records,
         request_batch=settings.request_batch_records,
         pace=base.pace,
@@ -200,14 +207,16 @@ def _partitions(base: Base) -> Partitions:
     )
 
 
-def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> GlobalTopics:
+def _broadcasts(
+    base: Base, dead_letters: DeadLetters, models: LiveModels, told: Sequence[Callable[[Sequence[int]], None]]
+) -> GlobalTopics:
     def announced(brand: str, announcement: Announcement | None) -> None:
         if base.serves:
             models.announced(brand, announcement)
 
     def listed(numbers: Sequence[int]) -> None:
-        recommender.catalogue_changed(numbers)
-        models.catalogue_changed(numbers)
+        for changed in told:
+            changed(numbers)
 
     names = base.topics.names
     broadcasts = GlobalTopics(
@@ -288,7 +297,8 @@ def _check_topics(base: Base) -> None:
     base.policies.look_again()
 
 
-def _sold(base: Base, applied: Applied) -> None:
+def _sold(base: Base, shown: ShownProducts, applied: Applied) -> None:
     if len(applied.products):
         base.demand.add(applied.products, applied.times)
+        shown.paid(applied.products.tolist())
     base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
