@@ -1,5 +1,7 @@
 """Metrics of what is answered: requests and replies, and how good the answers were."""
 
+from contextlib import AbstractContextManager
+
 from consumers.observability.families import Families, Labelled
 from consumers.observability.vital_signs import RecommendedShare
 
@@ -49,6 +51,10 @@ class AnswerMetrics:
             "catalogue_recommended_ratio",
             "Share of the model's products that were recommended at least once in the last 10,000 to 20,000 answers.",
         ).set_function(self.recommended.ratio)
+
+    def timed(self, stage: str) -> AbstractContextManager[object]:
+        """Measures what stands in its block as a stage of one batch."""
+        return self.stage_seconds(stage).time()
 
 
 class AccuracyMetrics:

@@ -79,11 +79,11 @@ class KafkaResponder:
     def respond(self, records: Sequence[Record]) -> list[Reply | DeadLetter]:
         """Answer all of them."""
         outgoing: list[Reply | DeadLetter] = []
-        with self.metrics.answers.stage_seconds("decode").time():
+        with self.metrics.answers.timed("decode"):
             open_ = self._opened(records, outgoing)
         if open_:
             answers = self.recommender.answer([case.request for case in open_])
-            with self.metrics.answers.stage_seconds("encode").time():
+            with self.metrics.answers.timed("encode"):
                 self._reply(open_, answers, outgoing)
         return outgoing
 

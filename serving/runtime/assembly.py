@@ -113,7 +113,6 @@ class _Around:
     dead_letters: DeadLetters
     partitions: Partitions
     models: LiveModels
-    recommender: Recommender
     responder: KafkaResponder
     clock: DeadlineClock
     listeners: Sequence[Listener]
@@ -132,19 +131,20 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         buyers=base.buyers,
         pace=base.pace,
     )
-    timed = base.metrics.answers.stage_seconds
-    recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
-    clock = DeadlineClock()
+    recommender, clock = Recommender(base.store, base.demand, models, base.metrics.answers.timed), DeadlineClock()
     responder = _responder(base, partitions, recommender, clock)
-    told = [recommender.catalogue_changed, models.catalogue_changed, responder.shown.changed]
-    broadcasts = _broadcasts(base, dead_letters, models, told)
+
+    def listed(numbers: Sequence[int]) -> None:
+        for changed in (recommender.catalogue_changed, models.catalogue_changed, responder.shown.changed):
+            changed(numbers)
+
+    broadcasts = _broadcasts(base, dead_letters, models, listed)
     answering = [recommender] if base.serves else []
     around = _Around(
         producer=producer,
         dead_letters=dead_letters,
         partitions=partitions,
         models=models,
-        recommender=recommender,
         responder=responder,
         clock=clock,
         listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
@@ -161,7 +161,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
 
 
 def _worker(base: Base, around: _Around) -> Worker:
-    settings, partitions, recommender = base.settings, around.partitions, around.recommender
+    settings, partitions, recommender = base.settings, around.partitions, around.responder.recommender
     return Worker(
         consumer=base.clients.consumer(
             base.group,
@@ -208,15 +208,11 @@ def _partitions(base: Base) -> Partitions:
 
 
 def _broadcasts(
-    base: Base, dead_letters: DeadLetters, models: LiveModels, told: Sequence[Callable[[Sequence[int]], None]]
+    base: Base, dead_letters: DeadLetters, models: LiveModels, listed: Callable[[Sequence[int]], None]
 ) -> GlobalTopics:
     def announced(brand: str, announcement: Announcement | None) -> None:
         if base.serves:
             models.announced(brand, announcement)
-
-    def listed(numbers: Sequence[int]) -> None:
-        for changed in told:
-            changed(numbers)
 
     names = base.topics.names
     broadcasts = GlobalTopics(
