@@ -102,7 +102,8 @@ class ReplyWriter:
     def _part(self, part: Part) -> str:
         begins, ids, scores = self._shown.begins, self._shown.ids, self._scores
         rest = f',"kind":"{part.kind}","strategy":"{part.strategy}","because":['
-        whys = [",".join([ids[reason] for reason in reasons if reason]) for reasons in part.because]
+        reasons = [map(ids.__getitem__, ranked) for ranked in part.because]
+        whys = [why[:-1] for why in map("".join, zip(*reasons, strict=True))]
         return ",".join(
             [
                 f"{begins[number]}{scores[round(SCORE_PLACES * score)]}{rest}{why}]}}"

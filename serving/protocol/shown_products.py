@@ -38,7 +38,7 @@ class ShownProducts:
         self._paid: dict[int, float | None] = {}  # what the text says, where the catalogue says no price
         # Begins of recommendations, up to the score: {"product_id":…,"score":
         self.begins: dict[int, str] = _Kept(self._begin, most_bytes)
-        # Ids of products; 0 says nothing
+        # Ids of products with a comma; 0 says nothing
         self.ids: dict[int, str] = _Kept(self._id, most_bytes // 4)
 
     def changed(self, numbers: Iterable[int]) -> None:
@@ -65,7 +65,7 @@ class ShownProducts:
         return f'{told[:-1].decode()},"score":'
 
     def _id(self, number: int) -> str:
-        return _encode(self._products[number].product_id).decode() if number else ""
+        return f"{_encode(self._products[number].product_id).decode()}," if number else ""
 
 
 class _Kept(dict[int, str]):

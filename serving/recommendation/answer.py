@@ -4,6 +4,7 @@ What is shown stays in columns, as the model gave it, from there to the bytes of
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -32,12 +33,12 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     strategy: str
     numbers: list[int]  # product numbers
     scores: list[float]  # 0..1, the order within the kind and nothing more
-    because: Sequence[Sequence[int]] = ()  # of each product the numbers of its reasons, 0 = no more; or none of any
+    because: Sequence[Sequence[int]] = ()  # each product's first reason, then each one's second; 0 = none
 
     def items(self) -> Iterator[Item]:
         """One by one."""
-        for at, (number, score) in enumerate(zip(self.numbers, self.scores, strict=True)):
-            reasons = self.because[at] if self.because else ()
+        reasons_of_each = zip(*self.because, strict=True) if self.because else repeat(())
+        for number, score, reasons in zip(self.numbers, self.scores, reasons_of_each, strict=False):
             yield Item(number, score, self.kind, self.strategy, because=[reason for reason in reasons if reason])
 
 

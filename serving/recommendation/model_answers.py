@@ -101,9 +101,11 @@ def _parts(live: LiveModel, shown: Recommended) -> list[Part | None]:
     numbers = row_numbers[shown.rows].tolist()
     scores = display_scores(shown.scores, live.metadata.score_scale).tolist()
     is_none = (shown.reasons < 0) | (shown.reasons == shown.rows[:, None])
-    reasons = np.where(is_none, 0, row_numbers[shown.reasons]).tolist()
+    reasons = np.where(is_none, 0, row_numbers[shown.reasons]).T.tolist()
     return [
-        Part("recs", "item2vec", numbers[start:end], scores[start:end], because=reasons[start:end])
+        Part(
+            "recs", "item2vec", numbers[start:end], scores[start:end], because=[ranked[start:end] for ranked in reasons]
+        )
         if start < end
         else None
         for start, end in pairwise(shown.ends)
@@ -118,4 +120,4 @@ def _like_page(live: LiveModel, case: Case, found: Ranked) -> Part | None:
     reasons = list(islice(known, _MOST_REASONS))
     numbers = [live.numbers[row] for row in found.rows[:near].tolist()]
     scores = np.minimum(found.scores[:near].astype(np.float64), 1.0).tolist()
-    return Part("similar", "similar", numbers, scores, because=[reasons] * near)
+    return Part("similar", "similar", numbers, scores, because=[[reason] * near for reason in reasons])

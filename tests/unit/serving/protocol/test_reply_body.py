@@ -35,8 +35,8 @@ def answers(draw):
     for kind, strategy in draw(st.lists(st.sampled_from([("recs", "item2vec"), ("popular", "popular")]), max_size=3)):
         numbers = draw(st.lists(shown, min_size=1, max_size=6))
         scores = draw(st.lists(SCORES, min_size=len(numbers), max_size=len(numbers)))
-        reasons = st.lists(shown | st.just(0), max_size=3)
-        because = draw(st.just(()) | st.lists(reasons, min_size=len(numbers), max_size=len(numbers)))
+        ranked = st.lists(shown | st.just(0), min_size=len(numbers), max_size=len(numbers))
+        because = draw(st.lists(ranked, max_size=3))
         parts.append(Part(kind, strategy, numbers, scores, because=because))
     return products, paid, parts
 
