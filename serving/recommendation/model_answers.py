@@ -6,6 +6,7 @@ comes out as an exception, and the recommender finds out whose request it was.
 
 from collections.abc import Sequence
 from itertools import islice, pairwise
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,10 +97,10 @@ def _why_no_page(case: Case) -> str:
 def _parts(live: LiveModel, shown: Recommended) -> list[Part | None]:
     """What each is shown, with its reasons; that it was bought before is none. Raises for a score that is no number."""
     row_numbers = live.model.number_of_row
-    if not np.isfinite(shown.scores).all():
-        raise ArithmeticError(f"{live.version} gives a product a score that is no number")
     numbers = row_numbers[shown.rows].tolist()
     scores = display_scores(shown.scores, live.metadata.score_scale).tolist()
+    if isnan(sum(scores)):
+        raise ArithmeticError(f"{live.version} gives a product a score that is no number")
     is_none = (shown.reasons < 0) | (shown.reasons == shown.rows[:, None])
     reasons = np.where(is_none, 0, row_numbers[shown.reasons]).T.tolist()
     return [
