@@ -4,7 +4,7 @@ In: the settings, and what was opened already (Kafka, the topics, the store). Ou
 whether it is ready.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -41,6 +41,7 @@ from serving.kafka_api.responder import KafkaResponder, Ownership
 from serving.live_models.kernel_compilation import begin_compiling
 from serving.live_models.live_models import LiveModels
 from serving.protocol.request_body import RequestRules
+from serving.protocol.shown_products import ShownProducts
 from serving.recommendation.recommender import Recommender
 
 log = structlog.get_logger(__name__)
@@ -113,7 +114,8 @@ class _Around:
     dead_letters: DeadLetters
     partitions: Partitions
     models: LiveModels
-    recommender: Recommender
+    responder: KafkaResponder
+    clock: DeadlineClock
     listeners: Sequence[Listener]
 
 
@@ -131,16 +133,22 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         pace=base.pace,
         compilation=begin_compiling(base.settings.kernel_folders, base.metrics) if _compiles(base) else None,
     )
-    timed = base.metrics.answers.stage_seconds
-    recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
-    broadcasts = _broadcasts(base, dead_letters, models, recommender)
+    recommender, clock = Recommender(base.store, base.demand, models, base.metrics.answers.timed), DeadlineClock()
+    responder = _responder(base, partitions, recommender, clock)
+
+    def listed(numbers: Sequence[int]) -> None:
+        for changed in (recommender.catalogue_changed, models.catalogue_changed, responder.shown.changed):
+            changed(numbers)
+
+    broadcasts = _broadcasts(base, dead_letters, models, listed)
     answering = [recommender] if base.serves else []
     around = _Around(
         producer=producer,
         dead_letters=dead_letters,
         partitions=partitions,
         models=models,
-        recommender=recommender,
+        responder=responder,
+        clock=clock,
         listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
     )
     return Parts(
@@ -159,8 +167,7 @@ def _compiles(base: Base) -> bool:
 
 
 def _worker(base: Base, around: _Around) -> Worker:
-    settings, clock = base.settings, DeadlineClock()
-    partitions, recommender = around.partitions, around.recommender
+    settings, partitions, recommender = base.settings, around.partitions, around.responder.recommender
     return Worker(
         consumer=base.clients.consumer(
             base.group,
@@ -176,14 +183,14 @@ def _worker(base: Base, around: _Around) -> Worker:
         partitions=partitions,
         partition_count=base.partition_count,
         metrics=base.metrics,
-        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
+        responder=around.responder if base.serves else None,
         listeners=around.listeners,
-        on_applied=lambda applied: _sold(base, applied),
+        on_applied=lambda applied: _sold(base, around.responder.shown, applied),
         check_topics=lambda: _check_topics(base),
         validation=_validation(base, partitions, around.models, recommender),
         missing=base.missing,
         lateness=Lateness(settings.late_answer_s),
-        clock=clock,
+        clock=around.clock,
         ingest_batch=settings.ingest_batch_records,
         request_batch=settings.request_batch_records,
         pace=base.pace,
@@ -206,14 +213,12 @@ def _partitions(base: Base) -> Partitions:
     )
 
 
-def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> GlobalTopics:
+def _broadcasts(
+    base: Base, dead_letters: DeadLetters, models: LiveModels, listed: Callable[[Sequence[int]], None]
+) -> GlobalTopics:
     def announced(brand: str, announcement: Announcement | None) -> None:
         if base.serves:
             models.announced(brand, announcement)
-
-    def listed(numbers: Sequence[int]) -> None:
-        recommender.catalogue_changed(numbers)
-        models.catalogue_changed(numbers)
 
     names = base.topics.names
     broadcasts = GlobalTopics(
@@ -294,7 +299,8 @@ def _check_topics(base: Base) -> None:
     base.policies.look_again()
 
 
-def _sold(base: Base, applied: Applied) -> None:
+def _sold(base: Base, shown: ShownProducts, applied: Applied) -> None:
     if len(applied.products):
         base.demand.add(applied.products, applied.times)
+        shown.paid(applied.products.tolist())
     base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))
