@@ -76,7 +76,7 @@ class Asker:
     def _read(self, most: int) -> list[bytes]:
         """One reply and what else is there already. Raises TimeoutError when nobody answers."""
         give_up = time.monotonic() + _PATIENCE_S
-        while not (values := [m.value() for m in drain(self._consumer, most, 0.5) if m.error() is None]):
+        while not (values := [m.value() or b"" for m in drain(self._consumer, most, 0.5) if m.error() is None]):
             if time.monotonic() > give_up:
                 raise TimeoutError(f"no reply to {self._topic} within {_PATIENCE_S:g} s")
         return values

@@ -55,7 +55,7 @@ def answer(bootstrap: str, requests: list[tuple[str, int]], replies: list[bytes]
     while not stopping:
         for message in drain(consumer, batch, 0.1):
             if message.error() is None:
-                headers = dict(message.headers() or ())
+                headers: dict[str, bytes] = dict(message.headers() or ())  # type: ignore[arg-type]  # always bytes
                 producer.produce(
                     headers["kafka_replyTopic"].decode(),
                     key=message.key(),
