@@ -1,9 +1,10 @@
 """The service and a bare echo, both warm, on one broker: who is asked by the benchmarks of answers."""
 
 import argparse
+import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ TOPICS = ShopTopics(
     dead_letters="alsobought-dead-letters",
     reply_patterns=("recommendation-replies",),
 )
-_ECHO_REQUESTS = "echo-requests"
+ECHO_TOPICS = ("echo-requests", "echo-replies")
 _RECORDED = 1000  # replies that the echo sends back
 
 
@@ -47,6 +48,7 @@ class Trial:
 
     asker: Asker
     pid: int
+    service: Service | None = None  # None of the echo
 
 
 def warm_up_options(options: Options) -> None:
@@ -60,32 +62,44 @@ def warm_up_options(options: Options) -> None:
 
 @contextmanager
 def trials(
-    broker: JavaBroker, folder: Path, data: Path | None, chosen: argparse.Namespace, *, second_stage: bool = True
+    broker: JavaBroker,
+    folder: Path,
+    data: Path | None,
+    chosen: argparse.Namespace,
+    *,
+    second_stage: bool = True,
+    kind: type[Service] = Service,
+    properties: Mapping[str, str] | None = None,
+    echo_marks: Path | None = None,
+    topic_config: dict[str, str] | None = None,
 ) -> Iterator[dict[str, Trial]]:
-    """Both, warm."""
+    """Both, warm. `properties` are librdkafka's, for all clients; the echo notes in `echo_marks` when it did what."""
+    given = {"kafka_properties": json.dumps(properties)} if properties else {}
     with ExitStack() as stack:
-        service = Service(
+        service = kind(
             broker, TOPICS, folder / "service", group="bench", role="worker",
-            settings={"request_batch_records": str(chosen.batch)},
+            settings={"request_batch_records": str(chosen.batch), "request_max_age_ms": "60000", **given},
         )  # fmt: skip
         stack.callback(service.kill)
         service.start()
         shop = Shop(chosen.events, chosen.customers, chosen.products)
         profiles = teach(broker, service, data, shop, chosen.epochs, second_stage=second_stage)
-        asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles)
+        asker = Asker(broker.bootstrap, TOPICS.requests, TOPICS.replies, profiles, properties=properties)
         stack.callback(asker.close)
         replies = asker.replies(chosen.warm_up, chosen.in_flight)[-_RECORDED:]
         _check(replies)
-        broker.create_topic(_ECHO_REQUESTS, PARTITIONS)
-        broker.create_topic("echo-replies", PARTITIONS)
-        requests = [TopicPartition(_ECHO_REQUESTS, partition) for partition in range(PARTITIONS)]
-        echo = stack.enter_context(Echo(broker.bootstrap, requests, replies, chosen.batch))
-        echo_asker = Asker(broker.bootstrap, _ECHO_REQUESTS, "echo-replies", profiles)
+        for topic in ECHO_TOPICS:
+            broker.create_topic(topic, PARTITIONS, topic_config)
+        requests = [TopicPartition(ECHO_TOPICS[0], partition) for partition in range(PARTITIONS)]
+        echo = stack.enter_context(
+            Echo(broker.bootstrap, requests, replies, chosen.batch, properties=properties or {}, marks=echo_marks)
+        )
+        echo_asker = Asker(broker.bootstrap, *ECHO_TOPICS, profiles, properties=properties)
         stack.callback(echo_asker.close)
         echo_asker.replies(chosen.warm_up, chosen.in_flight)
-        yield {OURS: Trial(asker, service.process.pid), ECHO: Trial(echo_asker, echo.pid)}
+        yield {OURS: Trial(asker, service.process.pid, service), ECHO: Trial(echo_asker, echo.pid)}
         print(f"  what the service logged as a warning or worse: {_complaints(service)}")
-        service.stop()
+        assert service.stop() == 0, service.log_tail()
 
 
 def teach(
