@@ -73,9 +73,22 @@ def main() -> None:
             ECHO: _steps(asked[ECHO], read_marks(folder / "echo.json")),
         }
     show(steps, {stage: seconds / len(asked[OURS]) for stage, seconds in stages.items()})
-    own = [1000 * sum(row[_OWN]) for row in steps[OURS]]
-    parts_of = [statistics.median(own[at : at + chosen.singles]) for at in range(0, len(own), chosen.singles)]
-    Verdicts.of(chosen).at_most("one in flight: what the worker takes from poll to produce, p50", parts_of, 1, " ms")
+    judge(steps, chosen.singles, Verdicts.of(chosen))
+
+
+def judge(steps: Mapping[str, list[tuple[float, ...]]], singles: int, verdicts: Verdicts) -> None:
+    """Ours and Kafka's part, each round by round."""
+    own, kafkas = [], []
+    for at in range(0, len(steps[OURS]), singles):
+        ours, echo = (steps[name][at : at + singles] for name in (OURS, ECHO))
+        own.append(1000 * statistics.median(sum(row[_OWN]) for row in ours))
+        kafkas.append(sum(map(_kafkas, ours)) / sum(map(_kafkas, echo)))
+    verdicts.at_most("one in flight: what the worker takes from poll to produce, p50", own, 1, " ms")
+    verdicts.told("one in flight: Kafka's steps beside the same steps of an echo, mean", kafkas, " x")
+
+
+def _kafkas(row: tuple[float, ...]) -> float:
+    return sum(row) - sum(row[_OWN])
 
 
 def _stages(trial: Trial) -> dict[str, float]:

@@ -22,7 +22,7 @@ from consumers.kafka.records import Record
 from consumers.loop.read_ahead import ReadAhead
 from serving.cli.main import main
 from serving.kafka_api.responder import KafkaResponder
-from tests.kafka.support.service import ROOT, Service, _clean_environment
+from tests.kafka.support.service import Service, _clean_environment
 
 _FILE = "BENCH_MARKS"
 
@@ -144,5 +144,4 @@ def read_marks(file: Path) -> list[Marks]:
 
 
 if __name__ == "__main__":
-    assert ROOT.is_dir()
     run()
