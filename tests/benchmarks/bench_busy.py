@@ -41,6 +41,7 @@ def main() -> None:
     options.size("--customers", 20_000, 300, "of a made-up shop")
     options.size("--products", 5000, 300, "of a made-up shop")
     options.size("--epochs", Settings().epochs, 1, "of the model that answers, and of the training beside it")
+    options.size("--calibrate-hours", Settings().calibrate_hours, 0, "of the training beside it")
     chosen = options.chosen()
     verdicts, data = Verdicts.of(chosen), None if chosen.little else real_data()
     set_up_logging("console", "error")
@@ -75,7 +76,11 @@ def main() -> None:
 
 def _while_learning(asker: Asker, chosen: argparse.Namespace, service: Service) -> list[float]:
     command = [sys.executable, "-m", "serving", "train", "--full", "--no-announce", "--data-dir", str(service.data_dir)]
-    learning = os.environ | {"ALSOBOUGHT_EPOCHS": str(chosen.epochs), "ALSOBOUGHT_TRAIN_MIN_CUSTOMERS": "2"}
+    learning = os.environ | {
+        "ALSOBOUGHT_EPOCHS": str(chosen.epochs),
+        "ALSOBOUGHT_CALIBRATE_HOURS": str(chosen.calibrate_hours),
+        "ALSOBOUGHT_TRAIN_MIN_CUSTOMERS": "2",
+    }
     with subprocess.Popen(["nice", "-n", "19", *command], env=learning, stdout=subprocess.DEVNULL) as training:
         return _asked_while(asker, chosen.singles, lambda: training.poll() is None)
 
