@@ -6,7 +6,6 @@ which words. Promise: what the plain path opens, the full path opens the same.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -47,8 +46,7 @@ Opened = OpenRequest | Refused | DeadLetter | Expired
 _EXPIRED = Expired()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestOpener:
+class RequestOpener(msgspec.Struct, frozen=True, gc=False):
     """Opens the requests of a batch."""
 
     rules: RequestRules

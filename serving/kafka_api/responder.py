@@ -113,8 +113,12 @@ class KafkaResponder:
                 outgoing.append(self._error(opened))
             else:
                 expired += 1
-        self.metrics.answers.requests_expired.inc(expired)
+        self._expire(expired)
         return open_
+
+    def _expire(self, count: int) -> None:
+        if count:
+            self.metrics.answers.requests_expired.inc(count)
 
     # -- out
 
@@ -144,7 +148,7 @@ class KafkaResponder:
             outgoing.append(Reply(address.topic, address.partition, record.key, value, headers=address.headers))
             given.append(answer)
             sent_ms.append(record.timestamp_ms)
-        self.metrics.answers.requests_expired.inc(expired)
+        self._expire(expired)
         self._count(given, sent_ms, now_ms)
 
     def _count(self, given: Sequence[Answer], sent_ms: Sequence[int], now_ms: float) -> None:
