@@ -136,7 +136,7 @@ def lines_of(blob: bytes) -> NDArray[np.uint32]:
     return np.frombuffer(blob, UINT32).reshape(-1, 2)
 
 
-def histories_of(customers: Sequence[int], blobs: Sequence[bytes | bytearray]) -> Histories:
+def histories_of(customers: Sequence[int], blobs: Sequence[bytes]) -> Histories:
     """The order lines in each customer's blob, in the order given."""
     lines = lines_of(b"".join(blobs))
     starts = np.zeros(len(blobs) + 1, np.int64)

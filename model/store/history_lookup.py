@@ -13,9 +13,9 @@ import msgspec
 from model.purchases.changes import Forget, LogRecord
 from model.purchases.histories import Histories
 from model.store import statements
-from model.store.codec import histories_of
+from model.store.codec import LINE_BYTES, histories_of
 from model.store.folding import Folding
-from model.store.history_cache import NOBODY, Entry, HistoryCache
+from model.store.history_cache import NOBODY, HistoryCache, entry_of, histories_from
 from model.store.plan import Log
 from model.store.schema import consistent, explained
 
@@ -45,45 +45,41 @@ class HistoryLookup:
         entries = self._cache.find(profiles)
         unread = [profile for profile, entry in zip(profiles, entries, strict=True) if entry is None]
         if not unread:
-            return _histories([entry for entry in entries if entry])
+            return histories_from([entry for entry in entries if entry])
         with explained(self._path), consistent(self._path):
             read = self._read(unread)
             found = [entry or read[profile] for profile, entry in zip(profiles, entries, strict=True)]
-            histories = _histories(found)  # refuses what can not be
+            histories = histories_from(found)  # refuses what can not be
             self._cache.keep(read)
             return histories
 
-    def _read(self, profiles: Iterable[str]) -> dict[str, Entry]:
-        """The number and the lines of each of these, in one statement."""
-        read: dict[str, Entry] = dict.fromkeys(profiles, NOBODY)
+    def _read(self, profiles: Iterable[str]) -> dict[str, bytes]:
+        """The entry of each of these, in one statement."""
+        read = dict.fromkeys(profiles, NOBODY)
         wanted = msgspec.json.encode(list(read)).decode()
         open_logs = self._open_logs()
         for profile, log, customer, lines in self._db.execute(statements.HISTORIES, (wanted,)):
             if log in open_logs:
-                waiting = self._folding.of_customer(customer)[1]
-                read[profile] = customer, read[profile][1] + (lines or b"") + waiting
+                before = read[profile][LINE_BYTES:]  # the same name in another log
+                read[profile] = entry_of(customer, before + (lines or b"") + self._folding.of_customer(customer)[1])
         return read
 
     def of_customers(self, customers: Sequence[int]) -> Histories:
         """As `Store.histories_of`."""
         wanted = msgspec.json.encode(list(customers)).decode()
         open_logs = self._open_logs()
-        found: list[Entry] = []
+        found: dict[int, bytes] = {}
         with explained(self._path), consistent(self._path):
             folded = {customer: row for customer, *row in self._db.execute(statements.HISTORIES_OF, (wanted,))}
             for customer in sorted(set(customers)):
                 waiting_log, waiting = self._folding.of_customer(customer)
                 log, lines = folded.get(customer, (waiting_log, b""))
                 if log in open_logs:
-                    found.append((customer, lines + waiting))
-            return _histories(found)
+                    found[customer] = lines + waiting
+            return histories_of(list(found), list(found.values()))
 
     def _open_logs(self) -> set[int]:
         return {log.number for log in self._logs.values()}
-
-
-def _histories(entries: Sequence[Entry]) -> Histories:
-    return histories_of([number for number, _ in entries], [lines for _, lines in entries])
 
 
 def _named_in(records: Iterable[LogRecord]) -> Iterator[str]:

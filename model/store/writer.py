@@ -43,7 +43,7 @@ class Store:
         fold_every_events: int = 20_000,
         dedupe_window_events: int = 50_000,
         customers_in_memory: int = 250_000,
-        history_cache_bytes: int = 2**27,
+        history_cache_bytes: int = 2**28,
     ) -> None:
         """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
         self.path = path
