@@ -155,3 +155,18 @@ def test_nothing_of_a_forgotten_customer_is_left_in_memory(store):
 
     assert store._histories._cache.used_bytes == 0
     assert store.histories(["ada", "also-ada"]).customers.tolist() == [0, 0]
+
+
+def test_partitions_given_away_given_back_and_begun_anew_are_answered_from_as_they_are_now(store):
+    store.apply([LogRecord(0, 0, Purchase("ada", "", 1000, ("tea",), (1.5,)))])
+
+    def lines():
+        return len(store.histories(["ada"]).products)
+
+    assert lines() == 1
+    store.close_log(0)
+    assert lines() == 0
+    store.open_log("cluster", "purchases", "id-1", 0)
+    assert lines() == 1
+    store.open_log("cluster", "purchases", "id-1", 0, restart=True)
+    assert lines() == 0
