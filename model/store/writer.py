@@ -262,7 +262,8 @@ class Store:
         listed = self._numbers.by_number[number].price
         if listed is not None:
             return listed
-        paid = self._folding.tail.paid.get(number, self._numbers.price_of(number))
+        waiting = self._folding.price_paid(number)
+        paid = self._numbers.price_of(number) if waiting is None else waiting
         return None if paid is None else shortest_price(paid)
 
     def number_of(self, brand: str, product_id: str) -> int | None:
