@@ -57,6 +57,20 @@ class Orders:
             prices=self.prices[kept],
         )
 
+    def between(self, low: int, high: int) -> "Orders":
+        """The orders of the customers with numbers from `low` to below `high`."""
+        chosen = (self.customers >= low) & (self.customers < high)
+        lines = np.repeat(chosen, self.sizes)
+        return Orders(
+            customers=self.customers[chosen],
+            logs=self.logs[chosen],
+            times=self.times[chosen],
+            sizes=self.sizes[chosen],
+            hashes=self.hashes[chosen],
+            products=self.products[lines],
+            prices=self.prices[lines],
+        )
+
     def by_customer(self, size: int, paid: Mapping[int, float]) -> list["Orders"]:
         """These orders, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
 

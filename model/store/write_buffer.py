@@ -63,9 +63,9 @@ class WriteBuffer:
         """(customer, log, packed lines) in customer order, as the table is stored; at least one batch was added."""
         return _by_customer(Orders.joined(self._batches))
 
-    def parts(self, size: int, paid: Mapping[int, float]) -> list[Orders]:
-        """What waits as `Orders.by_customer` divides it; at least one batch was added."""
-        return Orders.joined(self._batches).by_customer(size, paid)
+    def joined(self) -> Orders:
+        """All that waits, in the order of arrival; at least one batch was added."""
+        return Orders.joined(self._batches)
 
 
 def _by_customer(orders: Orders) -> Iterator[tuple[int, int, bytes]]:

@@ -23,10 +23,11 @@ from model.purchases.changes import LogRecord
 from model.purchases.histories import Histories
 from model.purchases.log_batch import LogBatch
 from model.store import statements
-from model.store.codec import Orders, histories_of, refuse_unknown, unpack
+from model.store.codec import Orders, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
 from model.store.dedupe_window import DedupeWindow, key_of
 from model.store.folding import Folding
+from model.store.history_lookup import HistoryLookup
 from model.store.plan import Applied, BatchPlan, Log, StoreView
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 
@@ -43,6 +44,7 @@ class Store:
         fold_every_events: int = 20_000,
         dedupe_window_events: int = 50_000,
         customers_in_memory: int = 250_000,
+        history_cache_bytes: int = 2**28,
     ) -> None:
         """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
         self.path = path
@@ -54,6 +56,9 @@ class Store:
             transaction=self._transaction, numbers=self._numbers, recent=self._recent, every_events=fold_every_events
         )
         self._customers = CustomerNumbers(customers_in_memory)
+        self._histories = HistoryLookup(
+            path=path, db=self._db, logs=self._logs, folding=self._folding, cache_bytes=history_cache_bytes
+        )
         self._erased_in_wal = False
         try:
             with explained(path), consistent(path):
@@ -107,6 +112,7 @@ class Store:
         with self._transaction() as db:
             log = statements.open_log(db, (cluster, topic, topic_id), partition, restart=restart)
         self._logs[partition] = log
+        self._histories.clear()
         return log
 
     def skip_to(self, partition: int, offset: int, cause: str = "retention") -> None:
@@ -127,6 +133,7 @@ class Store:
     def close_log(self, partition: int) -> None:
         """The partition is another worker's now: its customers are no longer answered from here."""
         self._logs.pop(partition, None)
+        self._histories.clear()
 
     def next_offset(self, partition: int) -> int:
         """The offset that the next record of an open log must have or exceed."""
@@ -161,6 +168,7 @@ class Store:
             recent=self._recent,
         )
         plan = BatchPlan(known, batch)
+        self._histories.drop(batch)
         with self._transaction() as db:
             self._write(db, plan)
             for (partition, cause), count in missing.items():
@@ -257,7 +265,8 @@ class Store:
         listed = self._numbers.by_number[number].price
         if listed is not None:
             return listed
-        paid = self._folding.tail.paid.get(number, self._numbers.price_of(number))
+        waiting = self._folding.price_paid(number)
+        paid = self._numbers.price_of(number) if waiting is None else waiting
         return None if paid is None else shortest_price(paid)
 
     def number_of(self, brand: str, product_id: str) -> int | None:
@@ -265,36 +274,13 @@ class Store:
         return self._numbers.number_of(brand, product_id)
 
     def histories(self, profiles: Sequence[str]) -> Histories:
-        """What these customers bought, in their order, read in one statement; the number of one who is unknown is 0.
+        """What these customers bought, in their order; the number of one who is unknown is 0.
 
-        Only partitions that this worker reads now count. A customer who is unknown has no lines.
+        Only partitions that this worker reads now count. A customer who is unknown has no lines. Who was not asked for
+        lately is read from the file, all in one statement.
         """
-        wanted = msgspec.json.encode(list(profiles)).decode()
-        open_logs = self._open_logs()
-        found: dict[str, bytes] = {}
-        numbers: dict[str, int] = {}
-        with explained(self.path), consistent(self.path):
-            for profile, log, customer, lines in self._db.execute(statements.HISTORIES, (wanted,)):
-                if log in open_logs:
-                    found[profile] = found.get(profile, b"") + (lines or b"") + self._folding.of_customer(customer)[1]
-                    numbers[profile] = customer
-            return histories_of(
-                [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
-            )
+        return self._histories.of_profiles(profiles)
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
         """As `histories`, by customer number, ascending; who bought nothing in this worker's partitions is left out."""
-        wanted = msgspec.json.encode(list(customers)).decode()
-        open_logs = self._open_logs()
-        found: dict[int, bytes] = {}
-        with explained(self.path), consistent(self.path):
-            folded = {customer: row for customer, *row in self._db.execute(statements.HISTORIES_OF, (wanted,))}
-            for customer in sorted(set(customers)):
-                waiting_log, waiting = self._folding.of_customer(customer)
-                log, lines = folded.get(customer, (waiting_log, b""))
-                if log in open_logs:
-                    found[customer] = lines + waiting
-            return histories_of(list(found), list(found.values()))
-
-    def _open_logs(self) -> set[int]:
-        return {log.number for log in self._logs.values()}
+        return self._histories.of_customers(customers)

@@ -7,33 +7,23 @@ whether it is ready.
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain
 
 import structlog
 from confluent_kafka import KafkaException, Producer, murmur2
 
-from config.settings import Settings, matches_topic
+from config.settings import matches_topic
 from consumers.from_settings import decoder_of, group_properties
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.ingest.missing_records import MissingRecords
-from consumers.kafka.clients import KafkaClients
 from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
 from consumers.kafka.retention import TopicPolicies
-from consumers.kafka.topics import Topics
 from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.global_topics import GlobalTopics
 from consumers.loop.joining import Joining, session_s
 from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Listener, Worker
-from consumers.observability.metrics import Metrics
-from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
-from model.signals.demand import Demand
-from model.signals.recent_buyers import RecentBuyers
-from model.store.plan import Applied
-from model.store.reader import read_histories
-from model.store.writer import Store
 from serving.accuracy.progressive_validation import LiveValidation
 from serving.accuracy.sampling import Allowance
 from serving.kafka_api.reply_addresses import ReplyTopics
@@ -41,56 +31,10 @@ from serving.kafka_api.responder import KafkaResponder, Ownership
 from serving.live_models.kernel_compilation import begin_compiling
 from serving.live_models.live_models import LiveModels
 from serving.protocol.request_body import RequestRules
-from serving.protocol.shown_products import ShownProducts
 from serving.recommendation.recommender import Recommender
+from serving.runtime.opened import Base
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What everything else is built on."""
-
-    settings: Settings
-    metrics: Metrics
-    clients: KafkaClients
-    topics: Topics
-    cluster: str
-    partition_count: int  # of purchases and of requests
-    store: Store
-    demand: Demand
-    buyers: RecentBuyers
-    pace: Pace
-    policies: TopicPolicies
-    missing: MissingRecords
-    hearing: BrokerHearing
-
-    @property
-    def serves(self) -> bool:
-        """Whether requests are answered here."""
-        return self.settings.role != "trainer"
-
-    @property
-    def group(self) -> str:
-        """The consumer group: a trainer that is alone reads every partition under its own."""
-        return self.settings.group_id if self.serves else f"{self.settings.group_id}-trainer"
-
-    def use_topic(self) -> None:
-        """Answer and learn from the topic of purchases that is there now, and count what it sold."""
-        name = self.topics.names.purchases
-        set_aside = self.store.use_topic(self.cluster, name, self.topics.topic_id(name))
-        if set_aside:
-            log.warning(
-                "purchases_of_another_topic_set_aside",
-                records=set_aside,
-                topic=name,
-                cluster=self.cluster,
-                action="this topic is read from where it was left, or from its start; the others stay in the file",
-            )
-        self.demand.forget()
-        histories = read_histories(self.store.path)
-        self.demand.add(histories.products, histories.times)
-        self.buyers.load(histories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +129,7 @@ def _worker(base: Base, around: _Around) -> Worker:
         metrics=base.metrics,
         responder=around.responder if base.serves else None,
         listeners=around.listeners,
-        on_applied=lambda applied: _sold(base, around.responder.shown, applied),
+        on_applied=lambda applied: base.sold(around.responder.shown, applied),
         check_topics=lambda: _check_topics(base),
         validation=_validation(base, partitions, around.models, recommender),
         missing=base.missing,
@@ -297,10 +241,3 @@ def _joining(base: Base, partitions: Partitions) -> Joining:
 def _check_topics(base: Base) -> None:
     base.topics.check_again()
     base.policies.look_again()
-
-
-def _sold(base: Base, shown: ShownProducts, applied: Applied) -> None:
-    if len(applied.products):
-        base.demand.add(applied.products, applied.times)
-        shown.paid(applied.products.tolist())
-    base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))

@@ -28,8 +28,9 @@ from consumers.loop.worker import Worker
 from model.store.folding import Folding
 from model.store.plan import Applied, BatchPlan
 from model.store.writer import Store
-from serving.runtime import assembly
+from serving.protocol.shown_products import ShownProducts
 from serving.runtime.logs import set_up_logging
+from serving.runtime.opened import Base
 from serving.runtime.service import Service
 from tests.benchmarks.figures import Figures
 from tests.benchmarks.generated import Shop
@@ -49,7 +50,7 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("remembering", Store, "_remember"),
     ("beginning a fold", Folding, "_divide"),
     ("folding", Folding, "_move"),
-    ("counting what was sold", assembly, "_sold"),
+    ("counting what was sold", Base, "sold"),
 )
 Run = Callable[[Callable[[], bool]], None]  # works until something holds
 _WHOLE, _REST = "all", "committing and the rest"
@@ -184,11 +185,10 @@ def _consumed(clients: KafkaClients, events: int, work: Callable[[list[Message]]
 
 
 def _decoded(messages: list[Message]) -> int:
-    decoder, now_s = PurchaseDecoder(), time.time()
     records, _ = sorted_out(messages)
-    for record in records:
-        decoder.decode(record.key, record.value, {}, record.timestamp_ms / 1000, now_s)
-    return len(records)
+    purchases, others = PurchaseDecoder().decode_plain([record.value or b"" for record in records], time.time())
+    assert not others, "all of them are plain"
+    return len(purchases)
 
 
 def ingested(bootstrap: str, folder: Path, events: int) -> dict[str, float]:
@@ -210,13 +210,13 @@ def fresh_worker(
     settings = Settings(bootstrap_servers=bootstrap, data_dir=folder, group_id=folder.name, role="worker")
     folder.mkdir()
     with ExitStack() as stack:
-        taken_up = assembly._sold
+        taken_up = Base.sold
 
-        def applied(base: assembly.Base, batch: Applied) -> None:
-            taken_up(base, batch)
+        def applied(base: Base, shown: ShownProducts, batch: Applied) -> None:
+            taken_up(base, shown, batch)
             count(batch.applied)
 
-        stack.enter_context(patch.object(assembly, "_sold", applied))
+        stack.enter_context(patch.object(Base, "sold", applied))
         service = Service(settings)
         parts = service.open(stack, lambda: False)
         assert parts is not None, "nobody asked it to stop"

@@ -42,6 +42,6 @@ def test_dividing_what_came_order_by_order_joins_few_arrays(monkeypatch):
         tail.add(orders(random, 1))
     monkeypatch.setattr(Orders, "joined", lambda batches: joined.append(len(batches)) or batches[0])
 
-    tail.parts(100, {})
+    tail.joined()
 
     assert joined[0] <= 10

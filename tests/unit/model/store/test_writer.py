@@ -140,9 +140,28 @@ def all_bought(store):
     return {profile: bought(store, profile) for profile in (f"customer-{at}" for at in range(5))}
 
 
-@pytest.mark.parametrize(("later_batches", "parts_left"), [(0, 5), (1, 3), (2, 1), (3, 0)])
-def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later_batches, parts_left):
+@pytest.fixture
+def small_steps(monkeypatch):
     monkeypatch.setattr("model.store.folding._PART_EVENTS", 2)
+    monkeypatch.setattr("model.store.folding._DIVIDED_TOGETHER", 1)
+    monkeypatch.setattr("model.store.folding._PRICES_TOGETHER", 5)
+
+
+def test_a_fold_goes_a_step_with_each_batch(path, small_steps):
+    store = open_store(path, fold_every_events=12)
+    store.apply(log_of(*(order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,)) for at in range(12))))
+    left = []
+    for at in range(12, 25):
+        store.apply(log_of(order("customer-0", f"q{at}"), start=at))
+        left.append(store._folding.parts_left)
+
+    # how many there are, the prices in three lots, a part of each of five customers, the file; then two at a time
+    assert left == [0] * 9 + [5, 3, 1, 0]
+    store.close()
+
+
+@pytest.mark.parametrize("later_batches", range(14))
+def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, small_steps, later_batches):
     store = open_store(path, fold_every_events=12)
     orders = [order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,), event_id=f"e{at}") for at in range(12)]
     store.apply(log_of(*orders))
@@ -151,7 +170,6 @@ def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later
     expected = {f"customer-{at}": [f"p{number}" for number in range(at, 12, 5)] for at in range(5)}
     expected["customer-0"] += [f"q{at}" for at in range(later_batches)]
 
-    assert store._folding.parts_left == parts_left
     assert all_bought(store) == expected
     contents = read_contents(path)
     read = [contents.products[number].product_id for number in contents.histories.products]
@@ -167,6 +185,7 @@ def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later
 def test_lines_wait_longer_where_there_are_many_customers(path):
     store = open_store(path, fold_every_events=1)
     store.apply(log_of(*(order(f"customer-{at}") for at in range(30))))
+    store.fold()
     waiting = []
     for at in range(30, 33):
         store.apply(log_of(order("customer-0", f"p{at}"), start=at))
