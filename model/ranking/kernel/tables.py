@@ -73,6 +73,18 @@ class Nearest(NamedTuple):
     enough: float  # 0..1, of the neighbours that an answer asks for
 
 
+class KeptNearest(NamedTuple):
+    """The nearest slots of customers who were asked for, each customer at the place of the number modulo the places."""
+
+    customers: NDArray[np.int64]  # (places,) 0 = nobody
+    prints: NDArray[np.int64]  # (places,) of the customer's point
+    changes: NDArray[np.int64]  # (places,) of the neighbours' points, that the list knows of
+    sizes: NDArray[np.int64]  # (places,) of the list
+    floors: NDArray[np.float32]  # (places,) no slot outside the list has a greater cosine
+    slots: NDArray[np.int32]  # (places, width)
+    cosines: NDArray[np.float32]  # (places, width)
+
+
 class Shown(NamedTuple):
     """The best of the candidates, best first."""
 
