@@ -27,6 +27,29 @@ class AskedBatch:
         return len(self.k)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """What each shown score is the sum of, all in log-scores.
+
+    Shown product i has entries starts[i]:starts[i + 1], one for each product of the customer's history.
+    """
+
+    starts: NDArray[np.int64]  # (n_shown + 1,)
+    rows: NDArray[np.int32]  # (n_entries,) rows of the history
+    purchases: NDArray[np.float32]  # (n_entries,) what each speaks for it: affinity, and its part of the votes
+    popularity: NDArray[np.float32]  # (n_shown,)
+    trend: NDArray[np.float32]  # (n_shown,)
+    neighbours: NDArray[np.float32]  # (n_shown,)
+    votes_base: NDArray[np.float32]  # (n_shown,) what a product has for which nobody votes
+    addend: NDArray[np.float32]  # (n_shown,)
+
+    def sums(self) -> NDArray[np.float64]:
+        """float64 (n_shown,): the scores, but for rounding."""
+        owner = np.repeat(np.arange(len(self.addend)), np.diff(self.starts))
+        spoken = np.bincount(owner, self.purchases, minlength=len(self.addend)).astype(np.float64)
+        return spoken + self.popularity + self.trend + self.neighbours + self.votes_base + self.addend
+
+
 @dataclass(frozen=True)
 class Recommended:
     """What each customer is to be shown, best first."""
@@ -36,6 +59,7 @@ class Recommended:
     scores: NDArray[np.float32]  # (n_shown,) log-scores
     reasons: NDArray[np.int32]  # (n_shown, most) rows of the history that speak most for it, -1 = no more
     able: NDArray[np.bool_]  # (n,) whether the model knows any product of the history; who is not is shown nothing
+    shares: Shares | None = None  # None: not asked for
 
     @cached_property
     def ends(self) -> list[int]:

@@ -153,12 +153,17 @@ class RankingModel:
             addends=addends,
         )
 
-    def recommend(self, asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2) -> Recommended:
-        """What each customer is to be shown, with its reasons; `average` is the index's `average_output`."""
+    def recommend(
+        self, asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2, shares: bool = False
+    ) -> Recommended:
+        """What each customer is to be shown, with its reasons; `average` is the index's `average_output`.
+
+        With `shares` also what each score is made of.
+        """
         kernel = None if self.live is None else self.live.kernel_of(self)
         if kernel is None:
-            return reference.recommended(self, asked, average=average, most=most)
-        return kernel.recommend(asked, average=average, most=most)
+            return reference.recommended(self, asked, average=average, most=most, shares=shares)
+        return kernel.recommend(asked, average=average, most=most, shares=shares)
 
     def candidates(self, batch: QueryBatch, k: int, excluded: Sequence[NDArray[np.integer]]) -> list[Ranked]:
         """The first stage alone: the index's `k` best for each customer."""

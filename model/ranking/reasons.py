@@ -43,7 +43,7 @@ def because(
         shares = _affinity_shares(vectors, of_mine, own, own_shares)
         if votes is not None and len(rows):
             place[rows] = np.arange(1, len(rows) + 1)
-            found = _votes_between(votes, own, place, len(rows)) * own_shares
+            found = votes_between(votes, own, place, len(rows)) * own_shares
             shares = shares + weights.votes * found / (found.sum(axis=1, keepdims=True) + LEAST_VOTE)
             place[rows] = 0
         reasons.add(shares, own)
@@ -58,7 +58,7 @@ def _affinity_shares(
     return shares
 
 
-def _votes_between(
+def votes_between(
     votes: ProductVotes, own: NDArray[np.int64], place: NDArray[np.int32], targets: int
 ) -> NDArray[np.float64]:
     """float64 (targets, len(own)): how strongly each product of a history votes for each row that has a place."""

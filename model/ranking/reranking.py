@@ -20,7 +20,7 @@ from model.signals.neighbours import Neighbours
 from model.signals.product_votes import LEAST_VOTE, ProductVotes
 
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
-_VOTING = 300  # the weightiest products of a history that vote: bounds the cost for great buyers
+VOTING = 300  # the weightiest products of a history that vote: bounds the cost for great buyers
 # Of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike.
 _EVERYONE = 0.1
 _SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
@@ -146,7 +146,7 @@ def _votes_for(
     votes: ProductVotes, history: WeightedHistory, candidates: Sequence[NDArray[np.int64]], items: int
 ) -> NDArray[np.float64]:
     """float64 (candidates of all customers,): the votes for each; a customer's products have one vote together."""
-    voters = [history.weightiest(mine, _VOTING) for mine in history.slices()]
+    voters = [history.weightiest(mine, VOTING) for mine in history.slices()]
     sums = []
     for group in _groups(len(candidates), items):
         mine = voters[group]

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import cimpl
 
+from config.settings import Settings
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.embedded_broker import EmbeddedBroker
+from model.ranking.kernel.compilation import Compilation
 from tests.builders.small_shop import SmallShop, copied, open_shop, trained_folder
 from tests.builders.worker_world import World, clients_of
 
@@ -102,3 +104,13 @@ def untrained_shop(trained: Path, tmp_path: Path) -> Iterator[SmallShop]:
     opened = open_shop(copied(trained, tmp_path / "untrained"), with_model=False)
     yield opened
     opened.store.close()
+
+
+@pytest.fixture(scope="session")
+def compilation() -> Compilation:
+    """The kernel as machine code, compiled once per machine and source into the user's cache."""
+    complaints: list[str] = []
+    made = Compilation(Settings().kernel_folders, on_failure=complaints.append)
+    made.run()
+    assert complaints == []
+    return made

@@ -4,13 +4,14 @@ Importing this module loads, or compiles, the functions of this room; `compilati
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.embeddings.queries import LEAST_WEIGHT
-from model.ranking.asked import AskedBatch, Recommended
+from model.ranking.asked import AskedBatch, Recommended, Shares
 from model.ranking.kernel.candidates import find
 from model.ranking.kernel.explained import explain
 from model.ranking.kernel.features import NOWHERE
@@ -20,13 +21,16 @@ from model.ranking.kernel.memory import fixed, groups
 from model.ranking.kernel.nearest import points_of
 from model.ranking.kernel.nearest_search import NearestSearch
 from model.ranking.kernel.second_stage import order, order_by_first_stage
+from model.ranking.kernel.shares import divide
 from model.ranking.kernel.tables import Candidates, Demand, History, Lent, Limits, Nearest, Purchases, Shown, VoteTable
 from model.ranking.reranking import CANDIDATES
+from model.ranking.shares import COLUMNS, first_stage_weights
 
 if TYPE_CHECKING:
     from model.ranking.model import RankingModel
 
 _NONE = np.zeros(0, np.int64)
+_Near: TypeAlias = tuple[Nearest, Purchases, NDArray[np.float64]]  # and what all in the index bought, by row
 
 
 class Kernel:
@@ -59,7 +63,9 @@ class Kernel:
             np.zeros(self._items, np.float32), np.zeros(most, np.float32), np.zeros(most, np.int32),
         )  # fmt: skip
 
-    def recommend(self, asked: AskedBatch, *, average: NDArray[np.float32], most: int) -> Recommended:
+    def recommend(
+        self, asked: AskedBatch, *, average: NDArray[np.float32], most: int, shares: bool = False
+    ) -> Recommended:
         """As `RankingModel.recommend`."""
         history = self._weighed(asked)
         queries = np.empty((len(asked), self._vectors.shape[1]), np.float32)
@@ -67,8 +73,12 @@ class Kernel:
         k = np.array(asked.k, np.int64)
         limits = _limits(asked, self._items)
         found = self._found(queries, k, history, limits)
-        shown = self._ordered(asked, queries, k, history, limits, found)
-        return self._explained(history, shown, average, most)
+        near = _nobody(len(asked)) if self._weights is None else self._nearest(asked, queries)
+        shown = self._ordered(k, history, limits, found, near)
+        recommended = self._explained(history, shown, average, most)
+        if not shares:
+            return recommended
+        return replace(recommended, shares=self._shares(recommended, history, limits, near))
 
     def _weighed(self, asked: AskedBatch) -> History:
         histories = asked.histories
@@ -105,30 +115,20 @@ class Kernel:
 
     # -- second stage
 
-    def _ordered(
-        self,
-        asked: AskedBatch,
-        queries: NDArray[np.float32],
-        k: NDArray[np.int64],
-        history: History,
-        limits: Limits,
-        found: Candidates,
-    ) -> Shown:
+    def _ordered(self, k: NDArray[np.int64], history: History, limits: Limits, found: Candidates, near: _Near) -> Shown:
         shape = len(k), int(k.max(initial=0))
         shown = Shown(np.zeros(len(k), np.int64), np.empty(shape, np.int32), np.empty(shape, np.float32))
         if self._weights is None:
             order_by_first_stage(k, found, shown)
             return shown
-        nearest, purchases, everyones = self._nearest(asked, queries)
+        nearest, purchases, everyones = near
         order(
             k, self._weights, self._demand, everyones, history, limits, found, nearest, purchases, self._table,
             self._lent.place, shown,
         )  # fmt: skip
         return shown
 
-    def _nearest(
-        self, asked: AskedBatch, queries: NDArray[np.float32]
-    ) -> tuple[Nearest, Purchases, NDArray[np.float64]]:
+    def _nearest(self, asked: AskedBatch, queries: NDArray[np.float32]) -> _Near:
         neighbours = self._model.neighbours
         if neighbours is None:
             return _nobody(len(queries))
@@ -150,6 +150,7 @@ class Kernel:
                 factor=arrays.factor,
                 everyone=arrays.factor / max(len(neighbours), 1),
                 enough=arrays.enough,
+                known=True,
             ),
             Purchases(arrays.starts, arrays.sizes, arrays.rows, arrays.counts),
             arrays.sums,
@@ -164,13 +165,31 @@ class Kernel:
         rows, scores = shown.rows[inside], shown.scores[inside]
         reasons = np.full((len(rows), most), -1, np.int32)
         weights = self._model.ranking.weights
-        affinity, votes = (1.0, 0.0) if weights is None else (weights.affinity, weights.votes)
+        affinity, votes = (1.0, 0.0) if weights is None else (float(weights.affinity), float(weights.votes))
         if len(rows):
-            targets = self._model.index.outputs_of(rows) - average
+            targets = self._model.index.outputs_of(rows) - np.asarray(average, np.float32)
             explain(
                 self._vectors, targets, starts, rows, affinity, votes, history, self._table, self._lent.place, reasons
             )
         return Recommended(starts=starts, rows=rows, scores=scores, reasons=reasons, able=np.diff(history.starts) > 0)
+
+    # -- shares
+
+    def _shares(self, recommended: Recommended, history: History, limits: Limits, near: _Near) -> Shares:
+        shown = recommended.rows
+        starts = np.zeros(len(shown) + 1, np.int64)
+        np.cumsum(np.repeat(np.diff(history.starts), np.diff(recommended.starts)), out=starts[1:])
+        rows, purchases = np.empty(starts[-1], np.int32), np.zeros(starts[-1], np.float32)
+        columns = np.zeros((len(COLUMNS), len(shown)), np.float32)
+        weights = first_stage_weights(self._model.ranking.scoring) if self._weights is None else self._weights
+        if len(shown):
+            nearest, bought, everyones = near
+            outputs = np.ascontiguousarray(self._model.index.outputs_of(shown))
+            divide(
+                recommended.starts, shown, outputs, self._vectors, weights, self._demand, everyones, history, limits,
+                nearest, bought, self._table, self._lent.place, starts, rows, purchases, columns,
+            )  # fmt: skip
+        return Shares(starts=starts, rows=rows, purchases=purchases, **dict(zip(COLUMNS, columns, strict=True)))
 
 
 def _powers(recency: float) -> NDArray[np.float32]:
@@ -222,7 +241,7 @@ def _lines(
     return line_of, np.stack(distinct).astype(kind) if distinct else np.zeros((0, items), kind)
 
 
-def _nobody(customers: int) -> tuple[Nearest, Purchases, NDArray[np.float64]]:
+def _nobody(customers: int) -> _Near:
     slots, weights = np.zeros((customers, 0), np.int32), np.zeros((customers, 0))
-    nearest = Nearest(slots=slots, weights=weights, factor=0.0, everyone=0.0, enough=0.0)
+    nearest = Nearest(slots=slots, weights=weights, factor=0.0, everyone=0.0, enough=0.0, known=False)
     return nearest, Purchases(_NONE, _NONE, _NONE, np.zeros(0)), np.zeros(0)

@@ -4,6 +4,7 @@ It answers until the kernel is compiled, and where the kernel can not.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from model.embeddings.queries import WeightedHistory
 from model.purchases.histories import distinct, entries_of
-from model.ranking.asked import AskedBatch, Recommended
+from model.ranking.asked import AskedBatch, Recommended, Shares
 from model.ranking.retrieval import Ranked
+from model.ranking.shares import shares_of
 
 if TYPE_CHECKING:
     from model.ranking.model import RankingModel
@@ -21,7 +23,7 @@ _NOTHING = Ranked(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def recommended(
-    model: "RankingModel", asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2
+    model: "RankingModel", asked: AskedBatch, *, average: NDArray[np.float32], most: int = 2, shares: bool = False
 ) -> Recommended:
     """As `RankingModel.recommend`."""
     history = model.encoder.history(distinct(asked.histories))
@@ -29,13 +31,18 @@ def recommended(
     places = np.flatnonzero(able).tolist()
     found = [_NOTHING] * len(asked)
     reasons: list[list[list[int]]] = [[] for _ in found]
+    parts: Shares | None = None
     if places:
         some = _part(history, places)
         ranked = _ranked(model, asked, places, some)
         named = model.because(some, [one.rows for one in ranked], average=average, most=most)
         for i, one, why in zip(places, ranked, named, strict=True):
             found[i], reasons[i] = one, why
-    return _as_arrays(found, reasons, able, most)
+    if shares:
+        addends = asked.addends or [None] * len(asked)
+        batch = model.batch_of(asked.histories.customers.astype(np.int64), history)
+        parts = shares_of(model, batch, [one.rows for one in found], addends)
+    return replace(_as_arrays(found, reasons, able, most), shares=parts)
 
 
 def _part(history: WeightedHistory, places: Sequence[int]) -> WeightedHistory:

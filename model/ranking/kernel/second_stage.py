@@ -46,8 +46,8 @@ def order(
             continue
         mark(place, rows[:count])
         _known(count, rows, found.affinity[customer], weights, demand, totals)
-        if weights[_NEIGHBOURS] != 0 and nearest.slots.shape[1]:
-            _add_neighbours(customer, count, rows, weights, everyones, nearest, purchases, place, sums, totals)
+        if weights[_NEIGHBOURS] != 0 and nearest.known:
+            add_neighbours(customer, count, rows, weights, everyones, nearest, purchases, place, sums, totals)
         if weights[_VOTES] != 0:
             _add_votes(customer, count, weights[_VOTES], history, table, place, sums, totals)
         if limits.addend_of[customer] >= 0:
@@ -71,7 +71,7 @@ def _known(count: int, rows: I32, affinity: F32, weights: F32, demand: Demand, t
 
 
 @compiled
-def _add_neighbours(
+def add_neighbours(
     customer: int,
     count: int,
     rows: I32,
@@ -83,6 +83,7 @@ def _add_neighbours(
     sums: F64,
     totals: F32,
 ) -> None:
+    """Add to `totals` what the customers most alike bought of the `count` first of `rows`, which have places."""
     sums[: NOWHERE + count] = 0
     slots = nearest.slots[customer]
     bought_near(nearest.weights[customer], slots, len(slots), purchases, nearest.factor, place, sums)

@@ -71,6 +71,7 @@ class Nearest(NamedTuple):
     factor: float  # what a purchase of the origin counts now
     everyone: float  # the same for a customer in the mean of all who are in the index
     enough: float  # 0..1, of the neighbours that an answer asks for
+    known: bool  # whether there is an index of customers, and be it empty
 
 
 class KeptNearest(NamedTuple):

@@ -21,7 +21,7 @@ def warm_up() -> None:
     for weights, large in ((Weights(), False), (None, False), (Weights(), True)):
         model = _model(weights, large=large)
         kernel = Kernel(model, Demand(*(np.zeros(_ITEMS, np.float32) for _ in range(3))))
-        kernel.recommend(_asked(), average=np.zeros(_SIZE, np.float32), most=2)
+        kernel.recommend(_asked(), average=np.zeros(_SIZE, np.float32), most=2, shares=True)
         if model.neighbours is not None:
             _search_again(model.neighbours)
 
