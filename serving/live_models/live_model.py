@@ -54,9 +54,9 @@ class LiveModel:
     def begin(self) -> Generator[None, None, None]:
         """Bring every bias up to date, a part at a time; `follow` goes on from there."""
         self._demand_seen = self.model.demand.changes
-        rows = np.arange(len(self.numbers), dtype=np.int32)
-        for start in range(0, len(rows), _REWRITTEN_TOGETHER):
-            self.model.refresh(rows[start : start + _REWRITTEN_TOGETHER])
+        rows = len(self.numbers)
+        for start in range(0, rows, _REWRITTEN_TOGETHER):
+            self.model.refresh(np.arange(start, min(start + _REWRITTEN_TOGETHER, rows)))
             yield
 
     def follow(self) -> None:
