@@ -6,6 +6,7 @@ Rows stand there in half precision, [OUT vector, bias]; the bias is taken from w
 import numpy as np
 
 from model.ranking.kernel.compiled import F32, I32, I64, U16, U32, compiled
+from model.ranking.kernel.inner_products import compare
 from model.ranking.kernel.selection import select
 from model.ranking.kernel.tables import Demand, Lent, Lists
 
@@ -75,26 +76,17 @@ def read(
         for i in range(size):
             numbers[i * width + lists.bias_at] = demand.bias[lists.rows[begin + i]]
         block = numbers.reshape(size, width)
-        for at in range(starts[number], starts[number + 1]):
-            customer, place = customers[at], places[at]
-            compare(block, queries[customer], scores[customer, place : place + size])
-            rows[customer, place : place + size] = lists.rows[begin : begin + size]
-
-
-@compiled
-def compare(block: F32, query: F32, scores: F32) -> None:
-    """The inner product of each row of the block with the query, four rows at once."""
-    whole = len(block) - len(block) % 4
-    for row in range(0, whole, 4):
-        one, two, three, four = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for d in range(len(query)):
-            one += block[row, d] * query[d]
-            two += block[row + 1, d] * query[d]
-            three += block[row + 2, d] * query[d]
-            four += block[row + 3, d] * query[d]
-        scores[row], scores[row + 1], scores[row + 2], scores[row + 3] = one, two, three, four
-    for row in range(whole, len(block)):
-        one = np.float32(0)
-        for d in range(len(query)):
-            one += block[row, d] * query[d]
-        scores[row] = one
+        first, last = starts[number], starts[number + 1]
+        if (last - first) % 2:
+            last -= 1
+            customer, place = customers[last], places[last]
+            mine = scores[customer, place : place + size]
+            compare(block, queries[customer], queries[customer], mine, mine)
+        for at in range(first, last, 2):
+            one, other = customers[at], customers[at + 1]
+            compare(
+                block, queries[one], queries[other],
+                scores[one, places[at] : places[at] + size], scores[other, places[at + 1] : places[at + 1] + size],
+            )  # fmt: skip
+        for at in range(first, starts[number + 1]):
+            rows[customers[at], places[at] : places[at] + size] = lists.rows[begin : begin + size]

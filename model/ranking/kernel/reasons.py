@@ -3,6 +3,7 @@
 import numpy as np
 
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
+from model.ranking.kernel.inner_products import compare
 from model.ranking.kernel.tables import VoteTable
 
 
@@ -11,30 +12,13 @@ def speak(
     vectors: F32, targets: F32, rows: I64, chosen: I64, shares: F32, count: int, affinity: float, parts: F64
 ) -> None:
     """Affinity * share * (IN vector . target) of each chosen product of a history into `parts` float64 (shown, own)."""
-    whole = len(targets) - len(targets) % 4
-    for i in range(count):
-        vector, times = vectors[rows[chosen[i]]], affinity * shares[i]
-        for shown in range(0, whole, 4):
-            _four(vector, targets, shown, times, parts[:, i])
-        for shown in range(whole, len(targets)):
-            product = np.float32(0)
-            for d in range(len(vector)):
-                product += vector[d] * targets[shown, d]
-            parts[shown, i] = times * product
-
-
-@compiled
-def _four(vector: F32, targets: F32, first: int, times: float, parts: F64) -> None:
-    """Four at once, for which the vector is read once."""
-    one, two, three, four = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-    for d in range(len(vector)):
-        one += vector[d] * targets[first, d]
-        two += vector[d] * targets[first + 1, d]
-        three += vector[d] * targets[first + 2, d]
-        four += vector[d] * targets[first + 3, d]
-    parts[first], parts[first + 1], parts[first + 2], parts[first + 3] = (
-        times * one, times * two, times * three, times * four,
-    )  # fmt: skip
+    ones, others = np.empty(len(targets), np.float32), np.empty(len(targets), np.float32)
+    for i in range(0, count, 2):
+        j = min(i + 1, count - 1)
+        compare(targets, vectors[rows[chosen[i]]], vectors[rows[chosen[j]]], ones, others)
+        for shown in range(len(targets)):
+            parts[shown, j] = affinity * shares[j] * others[shown]
+            parts[shown, i] = affinity * shares[i] * ones[shown]
 
 
 @compiled

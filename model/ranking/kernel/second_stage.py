@@ -5,6 +5,7 @@ import numpy as np
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
 from model.ranking.kernel.features import NOWHERE, bought_near, mark, shares_of, unmark, voted_for
 from model.ranking.kernel.histories import weightiest
+from model.ranking.kernel.logarithms import take_logarithms
 from model.ranking.kernel.ordering import order_best
 from model.ranking.kernel.tables import Candidates, Demand, History, Limits, Nearest, Purchases, Shown, VoteTable
 
@@ -87,10 +88,13 @@ def add_neighbours(
     sums[: NOWHERE + count] = 0
     slots = nearest.slots[customer]
     bought_near(nearest.weights[customer], slots, len(slots), purchases, nearest.factor, place, sums)
+    logs = np.empty(count, np.float32)
     for i in range(count):
         everyone = _EVERYONE * max(everyones[rows[i]], 0.0) * nearest.everyone + _LEAST_NEAR
-        near = np.log(sums[NOWHERE + i] + everyone)
-        totals[i] += weights[_NEIGHBOURS] * np.float32(_NO_OPINION + nearest.enough * (near - _NO_OPINION))
+        logs[i] = sums[NOWHERE + i] + everyone
+    take_logarithms(logs, count)
+    for i in range(count):
+        totals[i] += weights[_NEIGHBOURS] * np.float32(_NO_OPINION + nearest.enough * (logs[i] - _NO_OPINION))
 
 
 @compiled
@@ -103,8 +107,12 @@ def _add_votes(
     shares_of(history.weights[mine], chosen, voters, _LEAST_SUM, shares)
     sums[: NOWHERE + count] = 0
     voted_for(history.rows[mine], chosen, shares, voters, table, place, sums)
+    logs = np.empty(count, np.float32)
     for i in range(count):
-        totals[i] += weight * np.float32(np.log(sums[NOWHERE + i] + _LEAST_VOTE))
+        logs[i] = sums[NOWHERE + i] + _LEAST_VOTE
+    take_logarithms(logs, count)
+    for i in range(count):
+        totals[i] += weight * logs[i]
 
 
 @compiled
