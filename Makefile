@@ -78,8 +78,8 @@ define install
 endef
 
 $(VENV)/.run: requirements.lock pyproject.toml
-	$(call install,requirements.lock,140)
+	$(call install,requirements.lock,200)
 
 $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml
-	$(call install,requirements-dev.lock,200)
+	$(call install,requirements-dev.lock,260)
 	@touch $(VENV)/.run
