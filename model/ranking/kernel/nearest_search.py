@@ -9,8 +9,8 @@ from model.ranking.kernel.nearest import find_nearest
 from model.ranking.kernel.tables import KeptNearest, Lent
 from model.signals.neighbours import NeighbourArrays
 
-_WIDTH = 136  # slots of a list
-_PLACES = 16_384  # lists, 1.1 KB each, that take memory once a customer is kept there: 18 MB at most
+_WIDTH = 160  # slots of a list
+_PLACES = 16_384  # lists, 1.3 KB each, that take memory once a customer is kept there: 22 MB at most
 _LEAST_SLOTS = 4096  # with fewer, comparing with all is as fast
 _CHANGES = 0.5  # as many changes as a share of the slots are repaired; a purchase is two, of one slot
 
