@@ -62,7 +62,7 @@ class NeighbourArrays:
     factor: float  # what 1 at the origin counts now
     enough: float  # `share_of_enough`
     changed_at: NDArray[np.int64]  # (slots,) the change that wrote this slot's point last
-    changes: int  # that there were, since the start
+    changes: int  # that there were, since the start; `clear` counts as one of every slot
 
 
 def first_purchases(histories: Histories, row_of_product: NDArray[np.integer], since_s: int) -> FirstPurchases:
@@ -110,8 +110,7 @@ class Neighbours:
         self._bought = RecentPurchases()
         self._sum = np.zeros(self._items)  # of what purchases count, by row
         self._origin_s: int | None = None
-        self._changes += self.parameters.most  # as if every slot had been written
-        self._changed_at[:] = self._changes
+        self._changes += self.parameters.most  # as if every slot were written
 
     def __len__(self) -> int:
         """Customers in the index."""

@@ -132,3 +132,26 @@ def test_the_fewer_customers_there_are_the_less_they_decide():
     made.put(np.array([1]), EAST[None], firsts([(3, 0)]))
 
     assert (nobody, made.share_of_enough()) == (0.0, 0.5)
+
+
+def test_arrays_say_which_points_changed_since_they_were_looked_at():
+    made = neighbours()
+    made.put(np.array([1, 2, 3]), np.stack((EAST, WEST, EAST)), firsts([(3, 0)], [(4, 0)], [(5, 0)]))
+    seen = made.arrays().changes
+
+    made.put(np.array([2]), EAST[None], firsts([(4, 0)]))
+    made.remove(3)
+
+    now = made.arrays()
+    assert np.flatnonzero(now.changed_at > seen).tolist() == [*made.slots_of([2]), 2]
+    assert now.changes == now.changed_at.max()
+
+
+def test_forgetting_everybody_counts_as_a_change_of_every_slot():
+    made = neighbours(most=50)
+    made.put(np.array([1]), EAST[None], firsts([(3, 0)]))
+    seen = made.arrays().changes
+
+    made.clear()
+
+    assert made.arrays().changes >= seen + 50

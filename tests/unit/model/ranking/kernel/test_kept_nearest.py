@@ -181,6 +181,19 @@ def test_a_list_that_runs_short_is_made_again(monkeypatch):
     assert counted["all"] == 1  # the second time a whole list is there
 
 
+def test_what_a_list_was_repaired_for_is_not_repaired_again(monkeypatch):
+    shop = Shop(nearest=5, most=100, places=64, width=40)
+    shop.put(range(1, 101), range(100))
+    shop.check([200], [7])
+    counted = compared(shop, monkeypatch)
+
+    for customer in range(1, 41):  # 80 changes, where 50 at once are too many
+        shop.put([customer], [500 + customer])
+        shop.check([200], [7])
+
+    assert counted["all"] == 0
+
+
 def test_the_unknown_customer_has_no_list(monkeypatch):
     shop = Shop()
     shop.put(range(1, 21), range(20))
