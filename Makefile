@@ -40,8 +40,8 @@ fuzz: $(VENV)/.dev ## search for input that breaks a decoder or HTTP, led by cov
 	  || { echo "atheris has no wheel for this platform and Python; tests/unit/test_rubbish.py needs none"; exit 2; }
 	@$(BIN)/python -m tests.fuzz.run $(or $(MINUTES),1)
 
-bench: $(VENV)/.dev ## our speed beside a yardstick, in one run (ALSOBOUGHT_DATA names the real data)
-	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.dev ## our speed beside a yardstick, and which bars are met (ALSOBOUGHT_DATA names the real data; ARGS=--little)
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 chaos: $(VENV)/.dev ## kills, lost brokers, rebalances, overload and a soak, on Java brokers (MINUTES=10 in all, ARGS)
 	@$(BIN)/python -m pytest tests/kafka/chaos --broker=java --require-brokers --chaos-minutes=$(or $(MINUTES),10) $(ARGS)
@@ -60,7 +60,7 @@ lock: $(VENV)/.dev ## renew the two lock files
 	  --group dev --extra evaluate --extra tune --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget the virtual environment and the caches
-	@rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka
+	@rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .kafka .bench
 
 # $(call packages,LOCK): how many packages a lock file names
 packages = $(shell grep -oE '^[a-zA-Z0-9._-]+' $(1) | sort -u | wc -l)

@@ -118,6 +118,8 @@ class IngestSettings(Section):
 class AnswerSettings(Section):
     """Answers."""
 
+    history_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+    """Memory for the histories asked for lately, some 240 bytes for a customer with 12 products; 0: none are kept."""
     request_batch_records: Annotated[int, Field(ge=1, le=10_000)] = 256
     """At most so many requests are answered together."""
     request_max_age_ms: Annotated[int, Field(ge=1, le=86_400_000)] = 10_000

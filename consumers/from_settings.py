@@ -64,4 +64,5 @@ def store_of(settings: Settings, path: Path | None = None) -> "Store":
         path or settings.database,
         fold_every_events=settings.fold_every_events,
         dedupe_window_events=settings.dedupe_window_events,
+        history_cache_bytes=settings.history_cache_mb * 2**20,
     )

@@ -9,7 +9,7 @@ what stands in a record: that may be a phone number.
 import hmac
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,9 +18,10 @@ from consumers.decoding.event_types import PurchaseTypes, is_taken_back, shown_t
 from consumers.decoding.fields import MAX_ID_CHARACTERS, InvalidRecord, T, checked_id, parsed, text
 from consumers.decoding.foreign_bytes import framing
 from consumers.decoding.loose_values import Id, id_text, number
-from consumers.decoding.plain_purchases import MAX_ITEMS, MAX_PRICE, plain_purchase
+from consumers.decoding.plain_purchases import MAX_ITEMS, MAX_PRICE, plain_purchases
 from consumers.decoding.purchase_forms import CLOUD_EVENT, EVENT, EventForm, ItemForm, Types, is_given, types_in
 from model.purchases.changes import Forget, Purchase
+from model.purchases.log_batch import PurchaseColumns
 
 V = TypeVar("V")
 
@@ -56,6 +57,13 @@ class PurchaseDecoder:
     earliest_s: int = start_of_year_s(EARLIEST_YEAR)
     types: PurchaseTypes = field(default_factory=PurchaseTypes)
 
+    def decode_plain(self, values: Sequence[bytes], now_s: float) -> tuple[PurchaseColumns, list[int]]:
+        """Of records with no `header_counts`: the plain purchases as columns, and the places of the others, ascending.
+
+        What is read here is exactly what `decode` makes of it; the others are to be given to it.
+        """
+        return plain_purchases(values, now_s + self.max_future_s, self.earliest_s)
+
     def decode(
         self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes], timestamp_s: float, now_s: float
     ) -> Purchase | Forget:
@@ -69,13 +77,6 @@ class PurchaseDecoder:
             raise InvalidRecord(
                 "too_large", "value", f"the record has {len(value)} bytes, {MAX_EVENT_BYTES} are taken; split the order"
             )
-        if not headers or _HEADERS_THAT_COUNT.isdisjoint(headers):
-            plain = plain_purchase(value, now_s + self.max_future_s, self.earliest_s)
-            if plain is not None:
-                return plain
-        return self._of_any_form(value, headers, timestamp_s, now_s)
-
-    def _of_any_form(self, value: bytes, headers: Mapping[str, bytes], timestamp_s: float, now_s: float) -> Purchase:
         event = self._open(value, headers)
         if event.items is None and is_given(event.payload):
             self._refuse_other(event)
@@ -246,3 +247,8 @@ def optional_id(value: Id | None, name: str) -> str:
     if value is None or value == "":
         return ""
     return checked_id(taken(id_text, value, name), name)
+
+
+def header_counts(headers: Iterable[tuple[str, bytes | None]]) -> bool:
+    """Whether one of them may change what a record's value says."""
+    return not _HEADERS_THAT_COUNT.isdisjoint([name for name, _ in headers])

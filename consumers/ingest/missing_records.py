@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 
@@ -26,10 +28,14 @@ def holes(records: Sequence[Record], nexts: Mapping[int, int]) -> dict[int, int]
     """Offsets without a record, by partition, between what is stored (`nexts`) and the last of these records."""
     counts: Counter[int] = Counter()
     lasts: dict[int, int] = {}
-    for record in records:
-        if record.offset >= nexts[record.partition]:
-            counts[record.partition] += 1
-            lasts[record.partition] = max(record.offset, lasts.get(record.partition, 0))
+    for partition, run in groupby(records, attrgetter("partition")):
+        offsets = [record.offset for record in run]
+        first = nexts[partition]
+        if min(offsets) < first:
+            offsets = [offset for offset in offsets if offset >= first]
+        if offsets:
+            counts[partition] += len(offsets)
+            lasts[partition] = max(*offsets, lasts.get(partition, 0))
     found = {number: last + 1 - nexts[number] - counts[number] for number, last in lasts.items()}
     return {number: count for number, count in found.items() if count > 0}
 

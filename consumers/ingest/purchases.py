@@ -7,20 +7,24 @@ nor buried again.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
+from operator import ne
 from typing import Protocol
 
 from confluent_kafka import murmur2
 
 from consumers.decoding.fields import InvalidRecord
-from consumers.decoding.purchases import OtherEvent, PurchaseDecoder
+from consumers.decoding.purchases import MAX_EVENT_BYTES, OtherEvent, PurchaseDecoder, header_counts
 from consumers.ingest.dead_letters import DeadLetter, LetterBox, send_dead_letters
 from consumers.ingest.missing_records import MissingRecords
 from consumers.ingest.odd_events import OddEvents
 from consumers.kafka.records import Record
 from consumers.observability.metrics import Metrics
 from model.purchases.changes import Forget, LogRecord, Purchase
+from model.purchases.log_batch import LogBatch
 from model.store.plan import Applied
 from model.store.writer import Store
 
@@ -83,26 +87,51 @@ class Ingest:
         self.odd.took(self.decoder.types.taken)
         self.odd.turn()
 
-    def _decoded(self, records: Sequence[Record], nexts: Mapping[int, int]) -> tuple[list[LogRecord], list[DeadLetter]]:
-        changes: list[LogRecord] = []
-        letters: list[DeadLetter] = []
+    def _decoded(self, records: Sequence[Record], nexts: Mapping[int, int]) -> tuple[LogBatch, list[DeadLetter]]:
+        """The batch in columns. What was stored already moves the offset only, and so does a dead letter."""
         now_s = time.time()
-        misrouted = 0
-        for record in records:
-            change: Purchase | Forget | None = None
-            if record.offset >= nexts[record.partition]:  # else stored already, its dead letter too
-                try:
-                    change = self._change(record, now_s)
-                    home = murmur2(record.key or change.profile.encode(), self.partition_count)
-                    misrouted += home != record.partition
-                except OtherEvent as error:
-                    self._skip(error.event_type)
-                except InvalidRecord as error:
-                    letters.append(DeadLetter(record, error.reason, str(error)))
-            changes.append(LogRecord(record.partition, record.offset, change))
+        plain, unusual, values = _by_form(records, nexts)
+        purchases, others = self.decoder.decode_plain(values, now_s)
+        if others:
+            unusual = sorted([*unusual, *(plain[at] for at in others)])
+            plain = sorted(set(plain).difference(unusual))
+        changes, letters = self._read_carefully(records, unusual, now_s)
+        inserted = [(place, change) for place, change in changes.items() if isinstance(change, Purchase)]
+        batch = LogBatch(
+            partitions=[record.partition for record in records],
+            offsets=[record.offset for record in records],
+            places=sorted([*plain, *(place for place, _ in inserted)]) if inserted else plain,
+            purchases=purchases.with_inserted([(bisect_left(plain, place), change) for place, change in inserted]),
+            forgets={place: change for place, change in changes.items() if isinstance(change, Forget)},
+        )
+        misrouted = self._misrouted(records, batch)
         if misrouted:
             self.metrics.records.events("misrouted").inc(misrouted)
+        return batch, letters
+
+    def _read_carefully(
+        self, records: Sequence[Record], places: Iterable[int], now_s: float
+    ) -> tuple[dict[int, Purchase | Forget], list[DeadLetter]]:
+        """What the records at these places say, by place, and dead letters of those that can not be used."""
+        changes: dict[int, Purchase | Forget] = {}
+        letters: list[DeadLetter] = []
+        for place in places:
+            try:
+                changes[place] = self._change(records[place], now_s)
+            except OtherEvent as error:
+                self._skip(error.event_type)
+            except InvalidRecord as error:
+                letters.append(DeadLetter(records[place], error.reason, str(error)))
         return changes, letters
+
+    def _misrouted(self, records: Sequence[Record], batch: LogBatch) -> int:
+        """How many records are not in the partition that their key, or their customer where there is none, has."""
+        of_purchases = zip(batch.places, batch.purchases.profiles, strict=True)
+        of_forgets = ((place, forget.profile) for place, forget in batch.forgets.items())
+        keyed = [(records[place], profile) for place, profile in chain(of_purchases, of_forgets)]
+        keys = [record.key or profile.encode() for record, profile in keyed]
+        homes = map(murmur2, keys, repeat(self.partition_count))
+        return sum(map(ne, homes, [record.partition for record, _ in keyed]))
 
     def _skip(self, event_type: str) -> None:
         label = self.metrics.records.event_type_label(event_type)
@@ -115,3 +144,21 @@ class Ingest:
             raise InvalidRecord("wrong_type", "headers", "headers: the name of one is no UTF-8 text")
         headers = record.header_values() if record.headers else {}
         return self.decoder.decode(record.key, record.value, headers, record.timestamp_ms / 1000, now_s)
+
+
+def _by_form(records: Sequence[Record], nexts: Mapping[int, int]) -> tuple[list[int], list[int], list[bytes]]:
+    """Places of records that are not stored yet, those that may be plain and the others; the values of the first."""
+    plain: list[int] = []
+    unusual: list[int] = []
+    values: list[bytes] = []
+    for place, record in enumerate(records):
+        if record.offset < nexts[record.partition]:  # stored already, its dead letter too
+            continue
+        value, headers = record.value, record.headers
+        counts = record.headers_unreadable or (headers and header_counts(headers))
+        if value is None or counts or len(value) > MAX_EVENT_BYTES:
+            unusual.append(place)
+        else:
+            plain.append(place)
+            values.append(value)
+    return plain, unusual, values

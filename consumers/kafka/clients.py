@@ -234,11 +234,18 @@ def watermarks(consumer: Consumer, topic: str, partition: int, timeout_s: float 
         return int(found[0]), int(found[1])
 
 
-def produce(producer: Producer, *, on_delivery: Callable[[KafkaError | None, Message], None], **record: Any) -> None:
+def produce(
+    producer: Producer,
+    topic: str,
+    value: bytes | None,
+    *,
+    on_delivery: Callable[[KafkaError | None, Message], None],
+    **record: Any,
+) -> None:
     """Hand a record to the producer; when its queue is full let the network work and try again."""
     while True:
         try:
-            producer.produce(on_delivery=on_delivery, **record)
+            producer.produce(topic, value, on_delivery=on_delivery, **record)
         except BufferError:
             producer.poll(0.05)
         else:

@@ -63,11 +63,12 @@ def sorted_out(messages: Iterable[Message]) -> tuple[list[Record], list[ReadErro
             errors.append(_read_error(message))
             continue
         headers = _headers(message)
+        partition, offset = message.partition(), message.offset()
         records.append(
             Record(
                 topic=message.topic() or "",
-                partition=_number(message.partition()),
-                offset=_number(message.offset()),
+                partition=-1 if partition is None else partition,
+                offset=-1 if offset is None else offset,
                 key=message.key(),
                 value=message.value(),
                 headers=headers or (),

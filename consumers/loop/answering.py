@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -24,8 +25,7 @@ from consumers.observability.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A record for a reply topic. `partition` -1 leaves it to the key."""
 
     topic: str
@@ -42,8 +42,8 @@ class Responder(Protocol):
         """Answer all of them; must not raise for what a request says."""
         ...
 
-    def deadline_ms(self, record: Record) -> float:
-        """When nobody waits any more, in milliseconds since 1970; infinite when only the whole request says it."""
+    def deadlines_ms(self, records: Sequence[Record]) -> Sequence[float]:
+        """When nobody waits any more for each, in milliseconds since 1970; infinite when only the request says it."""
         ...
 
 
@@ -74,10 +74,12 @@ class Answering:
 
     def take_up(self, requests: Sequence[Record]) -> None:
         """They were read, and are to be answered."""
-        for record in requests:
-            if record.timestamp_ms > 0:
-                self.clock.sent(record.timestamp_ms / 1000)
-            self.waiting.add(record, self.responder.deadline_ms(record))
+        if not requests:
+            return
+        sent_ms = next((record.timestamp_ms for record in requests if record.timestamp_ms > 0), 0)
+        if sent_ms:  # one of a batch tells the clock as much as all
+            self.clock.sent(sent_ms / 1000)
+        self.waiting.add(requests, self.responder.deadlines_ms(requests))
 
     def turn(self) -> None:
         """Answer a micro-batch of what waits."""
@@ -105,6 +107,7 @@ class Answering:
 
     def _answer(self, records: Sequence[Record]) -> None:
         span = self.deliveries.open
+        delivered, producer = span.delivered, self.producer
         letters: list[DeadLetter] = []
         for outgoing in self.responder.respond(records):
             if isinstance(outgoing, DeadLetter):
@@ -112,13 +115,13 @@ class Answering:
                 continue
             try:
                 produce(
-                    self.producer,
-                    on_delivery=span.delivered,
-                    topic=outgoing.topic,
-                    partition=outgoing.partition,
+                    producer,
+                    outgoing.topic,
+                    outgoing.value,
                     key=outgoing.key,
-                    value=outgoing.value,
+                    partition=outgoing.partition,
                     headers=outgoing.headers,
+                    on_delivery=delivered,
                 )
                 span.waiting += 1
             except KafkaException as error:

@@ -7,16 +7,17 @@ late. One whose deadline has passed is dropped, and none before.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from consumers.kafka.records import Record
 
 _OVERLOADED_AFTER_S = 0.5
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
     record: Record
     deadline_ms: float  # since 1970
     since_s: float  # monotonic
@@ -44,11 +45,12 @@ class RequestQueue:
         """Whether no more should be read for now."""
         return len(self._queue) >= self.limit_records or self._bytes >= self.limit_bytes
 
-    def add(self, record: Record, deadline_ms: float) -> None:
-        """Take up a request; `deadline_ms` is since 1970, infinite when it is not known yet."""
-        self._queue.append(_Waiting(record, deadline_ms, self.monotonic_s()))
-        self._bytes += _bytes(record)
-        self._next[record.topic, record.partition] = record.offset + 1
+    def add(self, records: Sequence[Record], deadlines_ms: Sequence[float]) -> None:
+        """Take up requests; a deadline is since 1970, infinite when it is not known yet."""
+        now_s = self.monotonic_s()
+        self._queue += [_Waiting(record, ms, now_s) for record, ms in zip(records, deadlines_ms, strict=True)]
+        self._bytes += sum([_bytes(record) for record in records])
+        self._next |= {(record.topic, record.partition): record.offset + 1 for record in records}
 
     def take(self, most: int, ready: Callable[[int], bool]) -> list[Record]:
         """The next ones, in the order in which they came; those of partitions that are not `ready` go on waiting."""
@@ -58,16 +60,20 @@ class RequestQueue:
         taken: list[Record] = []
         held: list[_Waiting] = []
         late = 0
+        are_ready: dict[int, bool] = {}
         while self._queue and len(taken) < most:
             waiting = following()
-            if not ready(waiting.record.partition):
+            record = waiting.record
+            if record.partition not in are_ready:
+                are_ready[record.partition] = ready(record.partition)
+            if not are_ready[record.partition]:
                 held.append(waiting)
                 continue
-            self._bytes -= _bytes(waiting.record)
+            self._bytes -= _bytes(record)
             if waiting.deadline_ms < now_ms:
                 late += 1
             else:
-                taken.append(waiting.record)
+                taken.append(record)
         held.reverse()
         (self._queue.extend if newest_first else self._queue.extendleft)(held)
         self.on_late(late)
@@ -91,9 +97,9 @@ class RequestQueue:
     def next_offsets(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> the offset before which nothing waits."""
         offsets = dict(self._next)
-        for record, _, _ in self._queue:
-            key = record.topic, record.partition
-            offsets[key] = min(offsets[key], record.offset)
+        for waiting in self._queue:
+            key = waiting.record.topic, waiting.record.partition
+            offsets[key] = min(offsets[key], waiting.record.offset)
         return offsets
 
     def _keep(self, kept: Iterable[_Waiting]) -> None:

@@ -131,9 +131,10 @@ class Worker:
         if self.partitions.failure is not None:
             raise self.partitions.failure
         records, errors = sorted_out(batch)
-        mine = [record for record in records if (record.topic, record.partition) in self.partitions.owned]
-        purchases = [record for record in mine if record.topic == self.partitions.purchases]
-        requests = [record for record in mine if record.topic != self.partitions.purchases]
+        owned, name = self.partitions.owned, self.partitions.purchases
+        mine = [record for record in records if (record.topic, record.partition) in owned]
+        purchases = [record for record in mine if record.topic == name]
+        requests = [record for record in mine if record.topic != name] if len(purchases) < len(mine) else []
         if self._ahead.behind:
             self._answer(requests)
             self._take_in(purchases, errors)

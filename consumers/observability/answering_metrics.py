@@ -1,6 +1,7 @@
 """Metrics of what is answered: requests and replies, and how good the answers were."""
 
 from consumers.observability.families import Families, Labelled
+from consumers.observability.observed_together import StageTimer
 from consumers.observability.vital_signs import RecommendedShare
 
 _FAST_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -31,6 +32,7 @@ class AnswerMetrics:
                 "stage",
             )
         )
+        self._timers: dict[str, StageTimer] = {}
         self.requests_wrong_clock = Labelled(
             families.counter(
                 "requests_wrong_clock_total",
@@ -49,6 +51,13 @@ class AnswerMetrics:
             "catalogue_recommended_ratio",
             "Share of the model's products that were recommended at least once in the last 10,000 to 20,000 answers.",
         ).set_function(self.recommended.ratio)
+
+    def timed(self, stage: str) -> StageTimer:
+        """Measures what stands in its block as a stage of one batch; for the loop's thread."""
+        timer = self._timers.get(stage)
+        if timer is None:
+            timer = self._timers[stage] = StageTimer(self.stage_seconds(stage))
+        return timer
 
 
 class AccuracyMetrics:

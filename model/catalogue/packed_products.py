@@ -14,7 +14,7 @@ from model.catalogue.product import Product
 
 _KEPT = 32_768  # products asked for lately that are kept as objects
 _TABLES = 1024
-_SLOTS = 8  # of a table when it is new
+_SLOTS = 64  # of a table when it is new: 256 kB in all
 _LEAST_LOST = 65_536  # bytes, below which nothing is copied
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -60,10 +60,13 @@ class ProductNumbers:
 
     def add(self, product: Product, paid: float | None = None) -> int:
         """Give a new product the next number."""
-        if product.brand not in self._by_brand:
-            self._by_brand[product.brand] = _Names(self._products, product.brand)
+        names = self._by_brand.get(product.brand)
+        if names is None:
+            names = self._by_brand[product.brand] = _Names(self._products, product.brand)
         self._paid.append(math.nan if paid is None else paid)
-        return self._products.add(product)
+        number = self._products.add(product)
+        names.keep(product.product_id, number)  # what is bought first is bought again soon
+        return number
 
     def add_all(self, products: Iterable[tuple[str, str]], paid: Mapping[int, float]) -> None:
         """Give each of these new (brand, product id) the next number, in their order; `paid` by number, where said."""
@@ -102,10 +105,14 @@ class _Names(dict[str, int]):
     def __missing__(self, product_id: str) -> int | None:
         number = self._products.find(self._brand, product_id)
         if number is not None:
-            if len(self) >= _KEPT:
-                self.clear()
-            self[product_id] = number
+            self.keep(product_id, number)
         return number
+
+    def keep(self, product_id: str, number: int) -> None:
+        """Remember what was just asked for."""
+        if len(self) >= _KEPT:
+            self.clear()
+        self[product_id] = number
 
 
 def _no_number(_: str) -> None:

@@ -128,7 +128,8 @@ class Demand:
         for start in range(0, len(products), _CHUNK_LINES):
             chunk = slice(start, start + _CHUNK_LINES)
             changed.append(self._count(products[chunk].astype(np.int64), times[chunk].astype(np.int64)))
-        counted = np.unique(np.concatenate(changed))
+        some = [products for products in changed if len(products)]
+        counted = some[0] if len(some) == 1 else np.unique(np.concatenate(changed))  # each is ascending
         lowered |= self._lines.bit_length() != bits  # the weight of all-time sales in `sales_order`
         self._kept.append(Change(self._all_products() if self._level_has_moved() else counted, counted, lowered))
         return self._kept[-1].products
@@ -234,7 +235,7 @@ class Demand:
         self._day_lines += np.bincount(days[inside] % self.days, minlength=self.days)
         if ahead.any():
             self._ahead = np.concatenate((self._ahead, np.stack((days[ahead], products[ahead]))), axis=1)
-        recent, lines = self._tally(products[lately])
+        recent, lines = (numbers, lines) if lately.all() else self._tally(products[lately])
         self._recent[recent] += lines
         self._recent_lines += int(np.count_nonzero(lately))
         return numbers

@@ -61,6 +61,8 @@ class NeighbourArrays:
     sums: NDArray[np.float64]  # (items,) of all counts, by row of the model
     factor: float  # what 1 at the origin counts now
     enough: float  # `share_of_enough`
+    changed_at: NDArray[np.int64]  # (slots,) the change that wrote this slot's point last
+    changes: int  # that there were, since the start
 
 
 def first_purchases(histories: Histories, row_of_product: NDArray[np.integer], since_s: int) -> FirstPurchases:
@@ -95,6 +97,8 @@ class Neighbours:
         self._centre = centre.astype(np.float32)
         self._items = items
         self.now_s = 0
+        self._changes = 0
+        self._changed_at = np.zeros(parameters.most, np.int64)
         self.clear()
 
     def clear(self) -> None:
@@ -106,6 +110,8 @@ class Neighbours:
         self._bought = RecentPurchases()
         self._sum = np.zeros(self._items)  # of what purchases count, by row
         self._origin_s: int | None = None
+        self._changes += self.parameters.most  # as if every slot had been written
+        self._changed_at[:] = self._changes
 
     def __len__(self) -> int:
         """Customers in the index."""
@@ -143,6 +149,7 @@ class Neighbours:
             return
         np.subtract.at(self._sum, *self._bought.drop(slot))
         self._stored()[slot] = 0.0
+        self._changed(slot)
         self._free.append(slot)
 
     def nearest(
@@ -192,6 +199,8 @@ class Neighbours:
             sums=self._sum,
             factor=self._now_factor(),
             enough=self.share_of_enough(),
+            changed_at=self._changed_at[: self._flat.ntotal],
+            changes=self._changes,
         )
 
     def share_of_enough(self) -> float:
@@ -233,10 +242,15 @@ class Neighbours:
             self._flat.add(point[None])
         else:
             self._stored()[slot] = point
+        self._changed(slot)
         self._slot_of[customer] = slot
         counts = self._counts(times)
         self._bought.put(slot, rows, times, counts)
         np.add.at(self._sum, rows, counts)
+
+    def _changed(self, slot: int) -> None:
+        self._changes += 1
+        self._changed_at[slot] = self._changes
 
     def _slot_for(self) -> int:
         """A free slot, a new one, or that of the customer who was put longest ago."""

@@ -33,11 +33,10 @@ class RecentBuyers:
 
     def changed(self, customers: Iterable[int]) -> None:
         """These customers bought something, in this order, or were forgotten."""
-        changed_at = self._changed_at
-        for customer in customers:
-            self.changes += 1
-            changed_at[customer] = self.changes
-            changed_at.move_to_end(customer)
+        changed_at, to_the_end = self._changed_at, self._changed_at.move_to_end
+        for change, customer in enumerate(customers, self.changes + 1):
+            changed_at[customer] = self.changes = change
+            to_the_end(customer)
         while len(changed_at) > self._most:
             changed_at.popitem(last=False)
 

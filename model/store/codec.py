@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model.purchases.histories import Histories
 
 LINE_BYTES = 8
+_MANY_LINES = 1000
 UINT32 = np.dtype("<u4")
 _HEADER = np.dtype("<u4")
 _SIZE = np.dtype("<u2")
@@ -56,6 +57,20 @@ class Orders:
             prices=self.prices[kept],
         )
 
+    def between(self, low: int, high: int) -> "Orders":
+        """The orders of the customers with numbers from `low` to below `high`."""
+        chosen = (self.customers >= low) & (self.customers < high)
+        lines = np.repeat(chosen, self.sizes)
+        return Orders(
+            customers=self.customers[chosen],
+            logs=self.logs[chosen],
+            times=self.times[chosen],
+            sizes=self.sizes[chosen],
+            hashes=self.hashes[chosen],
+            products=self.products[lines],
+            prices=self.prices[lines],
+        )
+
     def by_customer(self, size: int, paid: Mapping[int, float]) -> list["Orders"]:
         """These orders, customers ascending, in parts of some `size` orders; all that a customer has is in one part.
 
@@ -65,7 +80,7 @@ class Orders:
         order = np.argsort(self.customers, kind="stable")
         order = order[self.customers[order] > 0]
         customers, sizes = self.customers[order], self.sizes[order]
-        products = self.products[np.argsort(np.repeat(self.customers, self.sizes), kind="stable")]
+        products = self.products[self._lines_of(order)]
         prices = np.full(len(products), np.nan, np.float32)
         if paid:
             numbers, places = np.unique(products, return_index=True)
@@ -87,6 +102,13 @@ class Orders:
             for start, stop in pairwise([0, *cuts, len(customers)])
         ]
 
+    def _lines_of(self, orders: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of these orders' lines, order by order."""
+        sizes = self.sizes[orders].astype(np.int64)
+        begins = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
+        places: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(begins[orders] - np.cumsum(sizes) + sizes, sizes)
+        return places
+
     def lines(self) -> NDArray[np.uint32]:
         """uint32 (m, 2): product number and time of every line."""
         lines = np.empty((len(self.products), 2), UINT32)
@@ -98,10 +120,22 @@ class Orders:
         """uint32 (m,): the time of every line."""
         return np.repeat(self.times, self.sizes)
 
-    def prices_paid(self) -> dict[int, float]:
-        """The last price that was said of each product."""
-        said = ~np.isnan(self.prices)
-        return dict(zip(self.products[said].tolist(), self.prices[said].tolist(), strict=True))
+    def prices_paid(self, since: int = 0) -> dict[int, float]:
+        """The last price that was said of each product, of those with a number from `since` on."""
+        said = self.products >= since
+        return last_prices(self.products[said], self.prices[said])
+
+
+def last_prices(products: NDArray[np.uint32], prices: NDArray[np.float32]) -> dict[int, float]:
+    """The last price that was said of each product in lines (m,) of both; NaN says none."""
+    said = np.flatnonzero(~np.isnan(prices))
+    products, prices = products[said], prices[said]
+    if len(products) > _MANY_LINES:  # each product once: a dictionary takes longer than this
+        places, last = np.arange(len(products)), np.empty(int(products.max()) + 1, np.int64)
+        last[products] = places
+        once = last[products] == places
+        products, prices = products[once], prices[once]
+    return dict(zip(products.tolist(), prices.tolist(), strict=True))
 
 
 def pack(orders: Orders) -> bytes:

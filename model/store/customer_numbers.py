@@ -6,7 +6,7 @@ here and the file need not be asked.
 
 from collections.abc import Iterable, Mapping
 
-from model.purchases.changes import Forget, LogRecord
+from model.purchases.log_batch import LogBatch
 
 Customer = tuple[str, int, int]  # profile, log, number
 
@@ -27,16 +27,14 @@ class CustomerNumbers:
         """The profile's numbers in all logs."""
         return [numbers[profile] for numbers in self._numbers.values() if profile in numbers]
 
-    def unknown(self, records: Iterable[LogRecord], logs: Mapping[int, int]) -> set[str]:
+    def unknown(self, batch: LogBatch, logs: Mapping[int, int]) -> set[str]:
         """Profiles in these records that the file must be asked for; `logs` has the log of each partition."""
         wanted: set[str] = set()
-        known = {partition: self.of_log(log) for partition, log in logs.items()}
-        for record in records:
-            change = record.change
-            if isinstance(change, Forget):
-                wanted |= {change.profile, change.also}  # in whatever log
-            elif change is not None and change.profile not in known[record.partition]:
-                wanted.add(change.profile)
+        for partition, places in batch.runs():
+            profiles = batch.purchases.profiles[batch.rows(places)]
+            wanted |= set(profiles).difference(self.of_log(logs[partition]))
+        for forget in batch.forgets.values():
+            wanted |= {forget.profile, forget.also}  # in whatever log
         return wanted
 
     def add(self, customers: Iterable[Customer]) -> None:

@@ -1,7 +1,7 @@
 """The store's SQL, statement by statement: what it reads, and what it writes inside the transactions of the writer."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from model.catalogue.product import Product
 from model.store.codec import Orders, pack
@@ -113,17 +113,28 @@ def number_products(
     db.executemany("INSERT INTO product(id, brand, product_id, paid) VALUES (?, ?, ?, ?)", rows)
 
 
-def divide_tail(db: sqlite3.Connection, parts: Iterable[Orders], windows: Iterable[tuple[int, bytes]]) -> list[int]:
-    """Put the parts of the tail in its place; returns their rows. `windows` are the recent events, by log."""
-    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?)", windows)
-    db.execute("DELETE FROM tail")
-    return [_append_to_tail(db, part) for part in parts]
+def last_row_of_tail(db: sqlite3.Connection) -> int:
+    """The tail's newest row, 0 when it is empty."""
+    (row,) = db.execute("SELECT coalesce(max(id), 0) FROM tail").fetchone()
+    return int(row)
 
 
-def _append_to_tail(db: sqlite3.Connection, orders: Orders) -> int:
-    row = db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(orders),)).lastrowid
-    assert row is not None, "just inserted"
-    return row
+def divide_tail(
+    db: sqlite3.Connection, last: int, parts: Sequence[Orders], windows: Iterable[tuple[int, bytes, int]]
+) -> list[int]:
+    """Put parts in the place of the tail up to row `last`, before all newer rows; returns theirs, which may be below 0.
+
+    `windows` are the recent events, by log.
+    """
+    db.executemany("INSERT OR REPLACE INTO recent_event VALUES (?, ?, ?)", windows)
+    db.execute("DELETE FROM tail WHERE id <= ?", (last,))
+    rows = list(range(last - len(parts) + 1, last + 1))
+    db.executemany("INSERT INTO tail(id, orders) VALUES (?, ?)", zip(rows, map(pack, parts), strict=True))
+    return rows
+
+
+def _append_to_tail(db: sqlite3.Connection, orders: Orders) -> None:
+    db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(orders),))
 
 
 def fold(db: sqlite3.Connection, row: int, waiting: WriteBuffer) -> None:

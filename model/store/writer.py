@@ -7,7 +7,7 @@ statement for a whole micro-batch of customers. Layouts compared: tests/benchmar
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -19,13 +19,15 @@ from model.catalogue.packed_products import PackedProducts
 from model.catalogue.product import Product
 from model.catalogue.product_numbers import ProductNumbers
 from model.catalogue.shown_prices import shortest_price
-from model.purchases.changes import Forget, LogRecord
+from model.purchases.changes import LogRecord
 from model.purchases.histories import Histories
+from model.purchases.log_batch import LogBatch
 from model.store import statements
-from model.store.codec import Orders, histories_of, refuse_unknown, unpack
+from model.store.codec import Orders, refuse_unknown, unpack
 from model.store.customer_numbers import CustomerNumbers
-from model.store.dedupe_window import DedupeWindow
+from model.store.dedupe_window import DedupeWindow, key_of
 from model.store.folding import Folding
+from model.store.history_lookup import HistoryLookup
 from model.store.plan import Applied, BatchPlan, Log, StoreView
 from model.store.schema import StoreUnavailable, busy_timeout_ms, consistent, database_id, explained, open_to_write
 
@@ -42,6 +44,7 @@ class Store:
         fold_every_events: int = 20_000,
         dedupe_window_events: int = 50_000,
         customers_in_memory: int = 250_000,
+        history_cache_bytes: int = 2**28,
     ) -> None:
         """Open `path`, made or migrated as needed. Raises `StoreUnavailable` or `NewerSchema`."""
         self.path = path
@@ -53,6 +56,9 @@ class Store:
             transaction=self._transaction, numbers=self._numbers, recent=self._recent, every_events=fold_every_events
         )
         self._customers = CustomerNumbers(customers_in_memory)
+        self._histories = HistoryLookup(
+            path=path, db=self._db, logs=self._logs, folding=self._folding, cache_bytes=history_cache_bytes
+        )
         self._erased_in_wal = False
         try:
             with explained(path), consistent(path):
@@ -69,11 +75,12 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE name = 'last_customer'").fetchone()
         self._last_customer = int(row[0]) if row else 0
         self._customers.complete = self._last_customer == 0
-        self._recent.load(self._db.execute("SELECT log, hashes FROM recent_event"))
-        for (blob,) in self._db.execute("SELECT orders FROM tail ORDER BY id"):
+        self._recent.key = key_of(self.database_id)
+        self._recent.load(self._db.execute("SELECT log, hashes, old FROM recent_event"))
+        for blob, old in self._db.execute("SELECT orders, old FROM tail ORDER BY id"):
             orders = unpack(blob)
             refuse_unknown(orders.products, len(self._numbers))
-            self._keep(orders, orders.prices_paid())
+            self._keep(orders, old=bool(old))
 
     def close(self) -> None:
         """Fold what waits and close the file; it can be opened again at once."""
@@ -105,6 +112,7 @@ class Store:
         with self._transaction() as db:
             log = statements.open_log(db, (cluster, topic, topic_id), partition, restart=restart)
         self._logs[partition] = log
+        self._histories.clear()
         return log
 
     def skip_to(self, partition: int, offset: int, cause: str = "retention") -> None:
@@ -125,6 +133,7 @@ class Store:
     def close_log(self, partition: int) -> None:
         """The partition is another worker's now: its customers are no longer answered from here."""
         self._logs.pop(partition, None)
+        self._histories.clear()
 
     def next_offset(self, partition: int) -> int:
         """The offset that the next record of an open log must have or exceed."""
@@ -147,9 +156,10 @@ class Store:
         the last ones of its log. Records of partitions that are not open are refused by KeyError. `missing`
         maps (partition, cause) to records that were gone before these, remembered in the same transaction.
         """
-        if Forget in {type(record.change) for record in records}:
+        batch = LogBatch.of(records)
+        if batch.forgets:
             self.fold()  # so that no blob but a customer's own row holds lines that must go
-        self._find_customers(records)
+        self._find_customers(batch)
         known = StoreView(
             logs=self._logs,
             customers=self._customers,
@@ -157,7 +167,8 @@ class Store:
             products=self._numbers,
             recent=self._recent,
         )
-        plan = BatchPlan(known, records)
+        plan = BatchPlan(known, batch)
+        self._histories.drop(batch)
         with self._transaction() as db:
             self._write(db, plan)
             for (partition, cause), count in missing.items():
@@ -166,15 +177,15 @@ class Store:
         self._erased_in_wal |= bool(plan.gone)
         if self._erased_in_wal:
             self._empty_write_ahead_log()
-        self._folding.go_on(len(records), self._last_customer)
+        self._folding.go_on(len(batch), self._last_customer)
         return plan.result
 
-    def _find_customers(self, records: Iterable[LogRecord]) -> None:
+    def _find_customers(self, batch: LogBatch) -> None:
         """Have the numbers of this batch's customers in memory."""
         self._customers.make_room()
         if self._customers.complete:
             return
-        unknown = self._customers.unknown(records, {number: log.number for number, log in self._logs.items()})
+        unknown = self._customers.unknown(batch, {number: log.number for number, log in self._logs.items()})
         names = msgspec.json.encode(sorted(unknown)).decode()
         with explained(self.path):
             self._customers.add(self._db.execute(statements.CUSTOMERS, (names,)))
@@ -191,12 +202,12 @@ class Store:
         for partition, offset in plan.nexts.items():
             self._logs[partition].next = offset
         if plan.orders is not None:
-            self._keep(plan.orders, plan.paid)
+            self._keep(plan.orders)
 
-    def _keep(self, orders: Orders, paid: Mapping[int, float]) -> None:
-        self._folding.keep(orders, paid)
+    def _keep(self, orders: Orders, *, old: bool = False) -> None:
+        self._folding.keep(orders)
         for log in np.unique(orders.logs).tolist():
-            self._recent.remember(log, orders.hashes[orders.logs == log].tolist())
+            self._recent.remember(log, orders.hashes[orders.logs == log].tolist(), old=old)
 
     def _empty_write_ahead_log(self, *, wait: bool = False) -> None:
         """Erased bytes may still stand in it. While a reader needs it, it stays, and the next batch tries again."""
@@ -254,7 +265,8 @@ class Store:
         listed = self._numbers.by_number[number].price
         if listed is not None:
             return listed
-        paid = self._folding.tail.paid.get(number, self._numbers.price_of(number))
+        waiting = self._folding.price_paid(number)
+        paid = self._numbers.price_of(number) if waiting is None else waiting
         return None if paid is None else shortest_price(paid)
 
     def number_of(self, brand: str, product_id: str) -> int | None:
@@ -262,36 +274,13 @@ class Store:
         return self._numbers.number_of(brand, product_id)
 
     def histories(self, profiles: Sequence[str]) -> Histories:
-        """What these customers bought, in their order, read in one statement; the number of one who is unknown is 0.
+        """What these customers bought, in their order; the number of one who is unknown is 0.
 
-        Only partitions that this worker reads now count. A customer who is unknown has no lines.
+        Only partitions that this worker reads now count. A customer who is unknown has no lines. Who was not asked for
+        lately is read from the file, all in one statement.
         """
-        wanted = msgspec.json.encode(list(profiles)).decode()
-        open_logs = self._open_logs()
-        found: dict[str, bytes] = {}
-        numbers: dict[str, int] = {}
-        with explained(self.path), consistent(self.path):
-            for profile, log, customer, lines in self._db.execute(statements.HISTORIES, (wanted,)):
-                if log in open_logs:
-                    found[profile] = found.get(profile, b"") + (lines or b"") + self._folding.of_customer(customer)[1]
-                    numbers[profile] = customer
-            return histories_of(
-                [numbers.get(profile, 0) for profile in profiles], [found.get(profile, b"") for profile in profiles]
-            )
+        return self._histories.of_profiles(profiles)
 
     def histories_of(self, customers: Sequence[int]) -> Histories:
         """As `histories`, by customer number, ascending; who bought nothing in this worker's partitions is left out."""
-        wanted = msgspec.json.encode(list(customers)).decode()
-        open_logs = self._open_logs()
-        found: dict[int, bytes] = {}
-        with explained(self.path), consistent(self.path):
-            folded = {customer: row for customer, *row in self._db.execute(statements.HISTORIES_OF, (wanted,))}
-            for customer in sorted(set(customers)):
-                waiting_log, waiting = self._folding.of_customer(customer)
-                log, lines = folded.get(customer, (waiting_log, b""))
-                if log in open_logs:
-                    found[customer] = lines + waiting
-            return histories_of(list(found), list(found.values()))
-
-    def _open_logs(self) -> set[int]:
-        return {log.number for log in self._logs.values()}
+        return self._histories.of_customers(customers)

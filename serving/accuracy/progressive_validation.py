@@ -83,7 +83,7 @@ class LiveValidation:
             return
         asked = [Request(case.profile, case.brand or None, "recs", self.k) for case in cases]
         asked += [Request(case.profile, case.brand or None, "popular", self.k) for case in cases]
-        shown = [[item.number for item in answer.items] for answer in self.answer(asked)]
+        shown = [answer.numbers for answer in self.answer(asked)]
         touched = {EVERY_BRAND}
         for i, case in enumerate(cases):
             ranks = [reciprocal_rank(shown[i + by * len(cases)], case.bought) for by in range(len(BY))]

@@ -5,7 +5,9 @@ is taken only from the allow-list. Sources of the shapes: docs/clients.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 CORRELATION_HEADERS = ("kafka_correlationId", "REPLY_CORRELATION_ID", "correlation_id")
 TOPIC_HEADERS = ("kafka_replyTopic", "REPLY_TOPIC", "reply_to")
@@ -16,11 +18,14 @@ TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 _CONTENT_TYPE = ("content-type", b"application/json")
 _INT32_BYTES = 4
 _UUID_BYTES = 16
+_ROUTING = frozenset((*TOPIC_HEADERS, *PARTITION_HEADERS))
+_UNUSUAL = frozenset((*TRACE_HEADERS, "deadline_ms", "x-brand-id"))  # of a value that is another each time, or no way
+_KEPT_S = 1.0  # that a way back is believed to be there
+_MOST_WAYS = 1024
 _TOPIC_CHARACTERS = 249  # the longest name Kafka allows
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True, gc=False):
     """A reply's way back."""
 
     topic: str
@@ -34,13 +39,15 @@ class AddressRefused(Exception):
     """The request names a reply topic that is not allowed or does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplyTopics:
     """Which topics replies may go to, and how many partitions they have."""
 
     default: str
     allowed: Callable[[str], bool]
     partitions_of: Callable[[str], int]  # 0 = no such topic
+    _ways: dict[tuple[object, ...], Address] = field(default_factory=dict)  # of plain requests
+    _until_s: float = 0.0  # monotonic, when they are looked at again
 
     def address(
         self, headers: Mapping[str, bytes], correlation_id: str | int | None, reply_topic: str | None
@@ -63,9 +70,63 @@ class ReplyTopics:
             topic=topic,
             partition=_partition(headers, partitions),
             headers=[*correlations, *_traced(headers), *([NEST_DISPOSED] if nest else ()), _CONTENT_TYPE],
-            correlation_id=None if correlations or correlation_id == "" else correlation_id,
+            correlation_id=None if correlations else _unless_empty(correlation_id),
             nest=nest,
         )
+
+    def plain_address(
+        self,
+        headers: Sequence[tuple[str, bytes | None]],
+        correlation_id: str | int | None,
+        reply_topic: str | None,
+    ) -> Address | None:
+        """As `address`, by ways found within the last second; None where headers are unusual, or the way is refused."""
+        correlation: tuple[str, bytes] | None = None
+        routing: tuple[tuple[str, bytes], ...] = ()
+        for name, value in headers:
+            if name in CORRELATION_HEADERS:
+                if correlation is not None or value is None:
+                    return None
+                correlation = name, value
+            elif name in _ROUTING:
+                routing += ((name, value or b""),)
+            elif name in _UNUSUAL:
+                return None
+        # NestJS's correlation is told from Spring's by its length alone
+        shape = None if correlation is None else (correlation[0], len(correlation[1]) == _UUID_BYTES)
+        way = self._ways.get((reply_topic, shape, routing))
+        if way is None:
+            way = self._found(reply_topic, correlation, shape, routing)
+            if way is None:
+                return None
+        if correlation is None:
+            return Address(way.topic, way.partition, way.headers, _unless_empty(correlation_id), nest=way.nest)
+        return Address(way.topic, way.partition, [correlation, *way.headers[1:]], None, nest=way.nest)
+
+    def look_again(self, now_s: float) -> None:
+        """Forget what was found more than a second ago; `now_s` is monotonic."""
+        if now_s >= self._until_s:
+            self._until_s = now_s + _KEPT_S
+            self._ways.clear()
+
+    def _found(
+        self,
+        reply_topic: str | None,
+        correlation: tuple[str, bytes] | None,
+        shape: tuple[str, bool] | None,
+        routing: tuple[tuple[str, bytes], ...],
+    ) -> Address | None:
+        try:
+            way = self.address(dict((*routing, *([correlation] if correlation else ()))), None, reply_topic)
+        except AddressRefused:
+            return None
+        if len(self._ways) < _MOST_WAYS:
+            self._ways[reply_topic, shape, routing] = way
+        return way
+
+
+def _unless_empty(correlation_id: str | int | None) -> str | int | None:
+    return None if correlation_id == "" else correlation_id
 
 
 def _traced(headers: Mapping[str, bytes]) -> list[tuple[str, bytes]]:

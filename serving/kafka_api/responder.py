@@ -1,16 +1,17 @@
-"""From request records to reply records: address, deadline, body, answer, and errors that name the field.
+"""From request records to reply records: answers, and errors that name the field.
 
 A request that is too late is dropped and counted: nobody waits for it any more. One that can not be read, or whose
 deadline is no moment, gets an error reply where its answer would have gone, and is a dead letter only where that is
 nowhere.
 """
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -20,23 +21,24 @@ from consumers.ingest.dead_letters import DeadLetter
 from consumers.kafka.records import Record
 from consumers.loop.answering import Reply
 from consumers.observability.metrics import Metrics
+from consumers.observability.observed_together import observe_all
 from model.catalogue.product import Product
-from serving.kafka_api.reply_addresses import NEST_ERROR, Address, AddressRefused, ReplyTopics
-from serving.protocol.deadlines import EARLIEST_MS, moment_ms
+from serving.kafka_api.open_requests import OpenRequest, Refused, RequestOpener
+from serving.kafka_api.reply_addresses import NEST_ERROR, ReplyTopics
 from serving.protocol.reply_body import (
     ErrorReply,
-    ReplyBody,
+    ReplyEnd,
+    ReplyWriter,
     WatermarkBody,
     encoded,
     error_body,
     shortfall,
     timestamp,
-    wire_items,
 )
-from serving.protocol.request_body import Body, RequestRules, read_body, salvaged
+from serving.protocol.request_body import RequestRules
+from serving.protocol.shown_products import ShownProducts
 from serving.recommendation.answer import Answer
 from serving.recommendation.recommender import Recommender
-from serving.recommendation.request import Request
 
 _ID_HEX = 32  # digits of a recommendation_id
 _AHEAD_S = 1.0  # so far clocks may differ
@@ -52,20 +54,9 @@ class Ownership:
     next_offset: Callable[[int], int]  # 0 for a partition that is not here
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A request on its way to an answer."""
-
-    record: Record
-    address: Address
-    request: Request
-    deadline_ms: float
-    ignored: tuple[str, ...]  # fields that are not known
-
-
 @dataclass(slots=True)
 class KafkaResponder:
-    """The worker's responder."""
+    """The worker's responder. `shown` must be told of products that changed, and of those that were paid for."""
 
     recommender: Recommender
     rules: RequestRules
@@ -77,162 +68,172 @@ class KafkaResponder:
     max_age_ms: int
     error_header: str
     now_s: Callable[[], float] = time.time
+    shown: ShownProducts = field(init=False)
+    _writer: ReplyWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing was shown yet."""
+        self.shown = ShownProducts(self.products, self.price)
+        self._writer = ReplyWriter(self.shown)
 
     def respond(self, records: Sequence[Record]) -> list[Reply | DeadLetter]:
         """Answer all of them."""
         outgoing: list[Reply | DeadLetter] = []
-        open_: list[_Open] = []
-        with self.metrics.answers.stage_seconds("decode").time():
-            now_ms = self.now_s() * 1000
-            for record in records:
-                opened = self._opened(record, now_ms)
-                if isinstance(opened, _Open):
-                    open_.append(opened)
-                elif opened is not None:
-                    outgoing.append(opened)
+        with self.metrics.answers.timed("decode"):
+            open_ = self._opened(records, outgoing)
         if open_:
             answers = self.recommender.answer([case.request for case in open_])
-            with self.metrics.answers.stage_seconds("encode").time():
-                outgoing += self._replies(open_, answers)
+            with self.metrics.answers.timed("encode"):
+                self._reply(open_, answers, outgoing)
         return outgoing
 
-    def deadline_ms(self, record: Record) -> float:
-        """When nobody waits any more, in milliseconds since 1970; infinite when only the body says it.
-
-        It is worked out from what is there undecoded: of a flood most requests are dropped by it.
-        """
-        named = record.header_values().get("deadline_ms") if record.headers else None
-        if named:
-            return self._moment_ms(record, named)[0]
-        return math.inf if b"deadline_ms" in (record.value or b"") else self._too_old_ms(record)
+    def deadlines_ms(self, records: Sequence[Record]) -> list[float]:
+        """When nobody waits any more for each, in milliseconds since 1970; infinite when only the body says it."""
+        opener = self._opener()
+        return [opener.deadline_ms(record) for record in records]
 
     # -- in
 
-    def _opened(self, record: Record, now_ms: float) -> _Open | Reply | DeadLetter | None:
-        headers = record.header_values() if record.headers else {}
-        failure: InvalidRecord | None = None
-        try:
-            body = read_body(record.value)
-        except InvalidRecord as error:
-            body, failure = salvaged(record.value), error
-        deadline_ms, wrong_deadline = self._deadline_ms(record, headers, body)
-        failure = failure or wrong_deadline
-        if now_ms > deadline_ms:
-            self.metrics.answers.requests_expired.inc()
-            return None
-        try:
-            address = self.addresses.address(headers, body.correlation_id, body.reply_topic)
-        except AddressRefused as error:
-            return DeadLetter(record, "reply_topic", str(error))
-        if failure is None:
-            try:
-                return _Open(
-                    record=record,
-                    address=address,
-                    request=self.rules.check(body, headers),
-                    deadline_ms=deadline_ms,
-                    ignored=body.unknown,
-                )
-            except InvalidRecord as error:
-                failure = error
-        return self._error(record, address, body.profile_id, failure)
+    def _opener(self) -> RequestOpener:
+        return RequestOpener(self.rules, self.addresses, self.max_age_ms)
 
-    def _deadline_ms(
-        self, record: Record, headers: Mapping[str, bytes], body: Body
-    ) -> tuple[float, InvalidRecord | None]:
-        """When nobody waits any more, in milliseconds since 1970, and what is wrong with how the request says it."""
-        for said in (headers.get("deadline_ms"), body.deadline_ms):
-            if said is not None and said not in (b"", ""):
-                return self._moment_ms(record, said)
-        return self._too_old_ms(record), None
+    def _opened(self, records: Sequence[Record], outgoing: list[Reply | DeadLetter]) -> list[OpenRequest]:
+        """Those that are to be answered; what goes back at once is added to what goes out."""
+        open_: list[OpenRequest] = []
+        now_ms, opener = self.now_s() * 1000, self._opener()
+        self.addresses.look_again(time.monotonic())
+        expired = 0
+        for record in records:
+            opened = opener.opened(record, now_ms)
+            if isinstance(opened, OpenRequest):
+                open_.append(opened)
+            elif isinstance(opened, DeadLetter):
+                outgoing.append(opened)
+            elif isinstance(opened, Refused):
+                outgoing.append(self._error(opened))
+            else:
+                expired += 1
+        self._expire(expired)
+        return open_
 
-    def _moment_ms(self, record: Record, said: bytes | str | float) -> tuple[float, InvalidRecord | None]:
-        try:
-            return moment_ms(said), None
-        except ValueError as error:
-            return self._too_old_ms(record), InvalidRecord("out_of_range", "deadline_ms", f"deadline_ms {error}")
-
-    def _too_old_ms(self, record: Record) -> float:
-        """A record whose timestamp is no time in milliseconds is as good as new: nobody can tell how old it is."""
-        return record.timestamp_ms + self.max_age_ms if record.timestamp_ms >= EARLIEST_MS else math.inf
+    def _expire(self, count: int) -> None:
+        if count:
+            self.metrics.answers.requests_expired.inc(count)
 
     # -- out
 
-    def _replies(self, open_: Sequence[_Open], answers: Sequence[Answer]) -> Iterator[Reply]:
+    def _reply(
+        self, open_: Sequence[OpenRequest], answers: Sequence[Answer], outgoing: list[Reply | DeadLetter]
+    ) -> None:
+        """Add the answers to what goes out."""
         now_s = self.now_s()
-        said_at = timestamp(datetime.fromtimestamp(now_s, UTC))
+        now_ms, write = 1000 * now_s, self._writer.written
+        ends, watermarks = _Ends(timestamp(datetime.fromtimestamp(now_s, UTC))), _Watermarks(self.ownership)
         ids = os.urandom(len(open_) * _ID_HEX // 2).hex()
-        shown: list[int] = []
-        given = 0
+        given: list[Answer] = []
+        sent_ms: list[int] = []
+        expired = 0
         for at, (case, answer) in enumerate(zip(open_, answers, strict=True)):
-            if now_s * 1000 > case.deadline_ms:  # it passed while the batch was worked on
-                self.metrics.answers.requests_expired.inc()
+            if now_ms > case.deadline_ms:  # it passed while the batch was worked on
+                expired += 1
                 continue
             record, address = case.record, case.address
-            partition = self._partition_of(case, known=answer.known)
-            if partition is None:
-                yield self._error(record, address, case.request.profile_id, _misrouted(record.partition))
+            watermark = watermarks.of(case, known=answer.known)
+            if watermark is None:
+                misrouted = _misrouted(record.partition)
+                outgoing.append(self._error(Refused(record, address, case.request.profile_id, misrouted)))
                 continue
-            given += 1
-            self._count(record, answer, now_s)
-            shown += [item.number for item in answer.items]
-            watermark = WatermarkBody(partition, self.ownership.next_offset(partition) - 1)
-            body = self._body(case, answer, said_at, ids[at * _ID_HEX : (at + 1) * _ID_HEX], watermark)
-            yield Reply(
-                topic=address.topic,
-                partition=address.partition,
-                key=record.key,
-                value=encoded(body),
-                headers=address.headers,
-            )
-        self.metrics.answers.recommended.note(np.array(shown, np.uint32), answers=given)
+            id_ = ids[at * _ID_HEX : (at + 1) * _ID_HEX]
+            value = write(case.request, id_, answer.parts, ends.of(case, answer, watermark))
+            outgoing.append(Reply(address.topic, address.partition, record.key, value, headers=address.headers))
+            given.append(answer)
+            sent_ms.append(record.timestamp_ms)
+        self._expire(expired)
+        self._count(given, sent_ms, now_ms)
 
-    def _partition_of(self, case: _Open, *, known: bool) -> int | None:
-        """The partition of purchases that the answer rests on; None when it is another worker's."""
-        home = self.ownership.home(case.record.key or case.request.profile_id.encode())
-        if self.ownership.answerable(home):
-            return home
-        return case.record.partition if known else None
+    def _count(self, given: Sequence[Answer], sent_ms: Sequence[int], now_ms: float) -> None:
+        """Let the metrics see what was answered, and when it had been sent."""
+        answered = self.metrics.answers
+        kinds = Counter([(answer.parts[0].strategy if answer.parts else "none", answer.degraded) for answer in given])
+        for (strategy, degraded), count in kinds.items():
+            answered.replies(strategy, degraded or "none").inc(count)
+        longest_ms = max(self.max_age_ms, _LONGEST_WAIT_MS)
+        waited_ms = [now_ms - sent for sent in sent_ms if sent > 0]
+        believed = [max(waited, 0.0) / 1000 for waited in waited_ms if -1000 * _AHEAD_S <= waited <= longest_ms]
+        observe_all(answered.request_seconds, believed)
+        if len(believed) < len(waited_ms):
+            ahead = sum(waited < -1000 * _AHEAD_S for waited in waited_ms)
+            answered.requests_wrong_clock("ahead").inc(ahead)
+            answered.requests_wrong_clock("behind").inc(len(waited_ms) - len(believed) - ahead)
+        numbers = chain.from_iterable([part.numbers for answer in given for part in answer.parts])
+        answered.recommended.note(np.fromiter(numbers, np.uint32), answers=len(given))
 
-    def _body(self, case: _Open, answer: Answer, said_at: str, id_: str, watermark: WatermarkBody) -> ReplyBody:
-        return ReplyBody(
-            profile_id=case.request.profile_id,
-            recommendation_id=id_,
-            kind=case.request.kind,
-            recommendations=wire_items(answer.items, self.products, self.price),
-            shortfall=shortfall(case.request, answer),
-            model_version=answer.model_version,
-            timestamp=said_at,
-            degraded=answer.degraded,
-            variant="control",
-            watermark=watermark,
-            correlation_id=_unless_none(case.address.correlation_id),
-            ignored=[*case.ignored] or msgspec.UNSET,
-        )
-
-    def _count(self, record: Record, answer: Answer, now_s: float) -> None:
-        strategy = answer.items[0].strategy if answer.items else "none"
-        self.metrics.answers.replies(strategy, answer.degraded or "none").inc()
-        if record.timestamp_ms <= 0:
-            return
-        seconds = now_s - record.timestamp_ms / 1000
-        if seconds < -_AHEAD_S:
-            self.metrics.answers.requests_wrong_clock("ahead").inc()
-        elif seconds * 1000 > max(self.max_age_ms, _LONGEST_WAIT_MS):
-            self.metrics.answers.requests_wrong_clock("behind").inc()
-        else:
-            self.metrics.answers.request_seconds.observe(max(seconds, 0.0))
-
-    def _error(self, record: Record, address: Address, profile_id: str | None, failure: InvalidRecord) -> Reply:
+    def _error(self, refused: Refused) -> Reply:
+        failure, address = refused.failure, refused.address
         self.metrics.answers.error_replies(failure.reason).inc()
         error = error_body(failure)
         said_at = timestamp(datetime.fromtimestamp(self.now_s(), UTC))
-        body = ErrorReply(error, profile_id, said_at, _unless_none(address.correlation_id))
+        body = ErrorReply(error, refused.profile_id, said_at, _unless_none(address.correlation_id))
         headers = [*address.headers, (self.error_header, failure.reason.encode())]
         if address.nest:
             headers.append((NEST_ERROR, encoded(error)))
-        return Reply(
-            topic=address.topic, partition=address.partition, key=record.key, value=encoded(body), headers=headers
+        return Reply(address.topic, address.partition, refused.record.key, encoded(body), headers=headers)
+
+
+class _Watermarks:
+    """What the answers of one batch rest on, each partition looked up once."""
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
+        self._answerable: dict[int, bool] = {}
+        self._found: dict[int, WatermarkBody] = {}
+
+    def of(self, case: OpenRequest, *, known: bool) -> WatermarkBody | None:
+        """The last known record of the partition that an answer rests on; None when it is another worker's."""
+        home = self._ownership.home(case.record.key or case.request.profile_id.encode())
+        answerable = self._answerable.get(home)
+        if answerable is None:
+            answerable = self._answerable[home] = self._ownership.answerable(home)
+        if not answerable:
+            if not known:
+                return None
+            home = case.record.partition
+        found = self._found.get(home)
+        if found is None:
+            found = self._found[home] = WatermarkBody(home, self._ownership.next_offset(home) - 1)
+        return found
+
+
+class _Ends:
+    """The ends of the replies of one batch: most are alike."""
+
+    def __init__(self, said_at: str) -> None:
+        self._said_at = said_at
+        self._usual: dict[tuple[str | None, str | None, int], bytes] = {}
+
+    def of(self, case: OpenRequest, answer: Answer, watermark: WatermarkBody) -> bytes:
+        """The JSON of the `ReplyEnd` of this answer."""
+        short, correlation_id = shortfall(case.request, answer), case.address.correlation_id
+        if short is not None or correlation_id is not None or case.ignored:
+            return self._encoded(case, answer, watermark)
+        key = answer.model_version, answer.degraded, watermark.partition
+        end = self._usual.get(key)
+        if end is None:
+            end = self._usual[key] = self._encoded(case, answer, watermark)
+        return end
+
+    def _encoded(self, case: OpenRequest, answer: Answer, watermark: WatermarkBody) -> bytes:
+        return encoded(
+            ReplyEnd(
+                shortfall=shortfall(case.request, answer),
+                model_version=answer.model_version,
+                timestamp=self._said_at,
+                degraded=answer.degraded,
+                variant="control",
+                watermark=watermark,
+                correlation_id=_unless_none(case.address.correlation_id),
+                ignored=[*case.ignored] or msgspec.UNSET,
+            )
         )
 
 

@@ -41,7 +41,8 @@ class LiveModel:
     rows_of_brand: dict[str, NDArray[np.int32]]
     average_output: NDArray[np.float32]  # mean of the OUT vectors (dimension,)
     _demand_seen: int | None = None
-    _behind: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))  # rows with an old bias
+    _next_row: int = 0  # to be rewritten, while rows are
+    _rows_left: int = 0  # that are still to be rewritten, from there on and around
     _buyers_seen: int = -1
     _stale: dict[int, None] = field(default_factory=dict)  # customers to look at again, the most pressing one last
 
@@ -53,28 +54,29 @@ class LiveModel:
     def begin(self) -> Generator[None, None, None]:
         """Bring every bias up to date, a part at a time; `follow` goes on from there."""
         self._demand_seen = self.model.demand.changes
-        rows = np.arange(len(self.numbers), dtype=np.int32)
-        for start in range(0, len(rows), _REWRITTEN_TOGETHER):
-            self.model.refresh(rows[start : start + _REWRITTEN_TOGETHER])
+        rows = len(self.numbers)
+        for start in range(0, rows, _REWRITTEN_TOGETHER):
+            self.model.refresh(np.arange(start, min(start + _REWRITTEN_TOGETHER, rows)))
             yield
 
     def follow(self) -> None:
         """Rewrite the biases of the products that sold since the last call.
 
-        When that is a great part of a large catalogue, 8,192 of them at once: the others have those of before a few
+        When those are more than 8,192, all are rewritten, so many in each call: the others have those of before a few
         turns longer.
         """
         demand, rows = self.model.demand, len(self.numbers)
         change = None if self._demand_seen is None else demand.since(self._demand_seen)
         self._demand_seen = demand.changes
-        if change is None or len(change.products) > rows // 2:
-            self._behind = np.arange(rows, dtype=np.int32)
-        elif len(change.products) > _REWRITTEN_TOGETHER:
-            self._behind = np.union1d(self._behind, self.rows_of(change.products))
+        if change is None or len(change.products) > _REWRITTEN_TOGETHER:
+            self._rows_left = rows
         else:
             self.model.refresh(self.rows_of(change.products))
-        now, self._behind = self._behind[:_REWRITTEN_TOGETHER], self._behind[_REWRITTEN_TOGETHER:]
-        self.model.refresh(now)
+        if self._rows_left:
+            end = min(self._next_row + min(_REWRITTEN_TOGETHER, self._rows_left), rows)
+            self.model.refresh(np.arange(self._next_row, end))
+            self._rows_left -= end - self._next_row
+            self._next_row = end % rows
 
     @property
     def waiting(self) -> int:
@@ -155,7 +157,10 @@ def bind_in_steps(
     """
     snapshot, rows = opened.snapshot, len(opened.snapshot.products)
     number_of_row, withdrawn = yield from _numbered(snapshot, store)
-    row_of_number = np.full(int(number_of_row.max()) + 1, -1, np.int32)
+    row_of_number = np.empty(int(number_of_row.max()) + 1, np.int32)
+    for start in range(0, len(row_of_number), _PLACED_TOGETHER):  # the memory comes as it is touched
+        row_of_number[start : start + _PLACED_TOGETHER] = -1
+        yield
     for start in range(0, rows, _PLACED_TOGETHER):
         part = slice(start, min(start + _PLACED_TOGETHER, rows))
         row_of_number[number_of_row[part]] = np.arange(part.start, part.stop, dtype=np.int32)

@@ -26,8 +26,9 @@ from model.signals.recent_buyers import RecentBuyers
 from model.snapshots.metadata import SnapshotRefused
 from model.store.schema import StoreUnavailable
 from model.store.writer import Store
+from serving.live_models.interpreter import given_back_soon
 from serving.live_models.live_model import LiveModel, OpenedModel, bind_in_steps, open_model
-from serving.live_models.memory import give_back_memory
+from serving.live_models.memory import LettingGo
 from serving.live_models.model_figures import ModelFigures
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ class LiveModels:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _binding: "_Binding | None" = None
     _opened: "SimpleQueue[tuple[_Opening, OpenedModel | SnapshotRefused]]" = field(default_factory=SimpleQueue)
+
+    _letting_go: LettingGo = field(default_factory=LettingGo)
 
     def __post_init__(self) -> None:
         """Put the gauges' part together."""
@@ -160,6 +163,7 @@ class LiveModels:
     def turn(self) -> None:
         """Take what was opened, and bring the models up to date with what sold and who bought."""
         self._open_again()
+        self._letting_go.turn()
         end_s = time.perf_counter() + self.pace.binding_s
         while (binding := self._begun_binding()) is not None:
             self._bind_further(binding)
@@ -189,7 +193,8 @@ class LiveModels:
         announcement = opening.announcement
         found: OpenedModel | SnapshotRefused
         try:
-            with self._one_at_a_time:  # a start with many brands is to leave the loop its share of the processor
+            # one at a time: a start with many brands is to leave the loop its share of the processor
+            with self._one_at_a_time, given_back_soon():
                 found = open_model(self.models, announcement.uri, announcement.sha256)
             if found.snapshot.metadata.version != announcement.version:
                 found = SnapshotRefused("bad_version", f"{found.snapshot.folder} does not hold {announcement.version}")
@@ -239,13 +244,14 @@ class LiveModels:
         self._binding = None
 
     def _take(self, brand: str, model: LiveModel, seconds: float) -> None:
-        before = [self.live[brand]] if brand in self.live else []
+        before: list[object] = [self.live[brand]] if brand in self.live else []
         self.live[brand] = model
         self.answered_by_popularity.discard(brand)
         self.refused.pop(model.version, None)
         self._broken.pop(brand, None)
         self._figures.show(self.live)
-        threading.Thread(target=_let_go, args=(before,), name="let-go", daemon=True).start()
+        if before:
+            self._letting_go.free(before)
         gc.freeze()  # what lives as long as the worker: else every full collection looks at all of it, with no answer
         log.info(
             "model_swapped",
@@ -280,9 +286,3 @@ class LiveModels:
         if gone is not None:
             log.warning("model_withdrawn", version=gone.version, brand=brand or None)
             self._figures.show(self.live)
-
-
-def _let_go(before: list[LiveModel]) -> None:
-    """Free the model that answered until now: the memory of a large one takes 10 ms to give back."""
-    before.clear()
-    give_back_memory()

@@ -1,30 +1,19 @@
 """The wire form of replies and error replies: plain values in, the bytes of a JSON object out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 
 import msgspec
 
 from consumers.decoding.fields import InvalidRecord
-from model.catalogue.product import Product
-from serving.recommendation.answer import Answer, Item
-from serving.recommendation.request import Request
+from serving.protocol.shown_products import ShownProducts
+from serving.recommendation.answer import Answer, Part
+from serving.recommendation.request import KINDS, Request
+
+SCORE_PLACES = 10_000  # a score is shown with four digits
 
 _ENCODER = msgspec.json.Encoder()
-
-
-class RecommendedItem(msgspec.Struct, gc=False):
-    """A recommendation on the wire."""
-
-    product_id: str
-    brand_id: str | None
-    title: str | None
-    category: str | None
-    price: float | None
-    score: float
-    kind: str
-    strategy: str
-    because: list[str]
 
 
 class Shortfall(msgspec.Struct, gc=False):
@@ -42,13 +31,9 @@ class WatermarkBody(msgspec.Struct, gc=False):
     offset: int
 
 
-class ReplyBody(msgspec.Struct, gc=False):
-    """A reply on the wire."""
+class ReplyEnd(msgspec.Struct, gc=False):
+    """What a reply says behind its recommendations."""
 
-    profile_id: str
-    recommendation_id: str
-    kind: str
-    recommendations: list[RecommendedItem]
     shortfall: Shortfall | None
     model_version: str | None
     timestamp: str
@@ -81,39 +66,60 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encoded(reply: ReplyBody | ErrorReply | ErrorBody) -> bytes:
+def encoded(reply: ErrorReply | ErrorBody | ReplyEnd | str) -> bytes:
     """The JSON of it."""
     return _ENCODER.encode(reply)
 
 
-def wire_items(
-    items: Sequence[Item], products: Sequence[Product], price: Callable[[int], float | None]
-) -> list[RecommendedItem]:
-    """The items with what the catalogue says of them; `products` by product number."""
-    wire = []
-    for item in items:
-        number = item.number
-        brand, product_id, _, title, category, _ = products[number]
-        because = [products[reason].product_id for reason in item.because]
-        wire.append(
-            RecommendedItem(
-                product_id=product_id,
-                brand_id=brand or None,
-                title=title,
-                category=category,
-                price=price(number),
-                score=round(item.score, 4),
-                kind=item.kind,
-                strategy=item.strategy,
-                because=because,
+class ReplyWriter:
+    """Joins replies from text that is there: a recommendation is its product's begin, its score and its reasons.
+
+    The bytes are those of one JSON object with the fields of a recommendation (product_id, brand_id, title, category,
+    price, score, kind, strategy, because) and of a reply (profile_id, recommendation_id, kind, recommendations, then
+    `ReplyEnd`), each in this order.
+    """
+
+    def __init__(self, shown: ShownProducts) -> None:
+        self._shown = shown
+        self._scores = [encoded_score(places) for places in range(SCORE_PLACES + 1)]
+        self._kinds = {kind: f'","kind":"{kind}","recommendations":['.encode() for kind in KINDS}
+
+    def written(self, request: Request, recommendation_id: str, parts: Sequence[Part], end: bytes) -> bytes:
+        """The reply; `end` is the JSON of a `ReplyEnd`. Raises IndexError for a score that is not between 0 and 1."""
+        return b"".join(
+            (
+                b'{"profile_id":',
+                _ENCODER.encode(request.profile_id),
+                b',"recommendation_id":"',
+                recommendation_id.encode(),
+                self._kinds[request.kind],
+                ",".join([self._part(part) for part in parts]).encode(),
+                b"],",
+                memoryview(end)[1:],
             )
         )
-    return wire
+
+    def _part(self, part: Part) -> str:
+        begins, ids, scores = self._shown.begins, self._shown.ids, self._scores
+        rest = f',"kind":"{part.kind}","strategy":"{part.strategy}","because":['
+        reasons = [map(ids.__getitem__, ranked) for ranked in part.because]
+        whys = [why[:-1] for why in map("".join, zip(*reasons, strict=True))]
+        return ",".join(
+            [
+                f"{begins[number]}{scores[round(SCORE_PLACES * score)]}{rest}{why}]}}"
+                for number, score, why in zip(part.numbers, part.scores, whys or repeat(""), strict=False)
+            ]
+        )
+
+
+def encoded_score(places: int) -> str:
+    """The text of so many ten-thousandths."""
+    return _ENCODER.encode(places / SCORE_PLACES).decode()
 
 
 def shortfall(request: Request, answer: Answer) -> Shortfall | None:
     """What is missing and why; None when nothing is."""
-    given = len(answer.items)
+    given = sum([len(part.numbers) for part in answer.parts])
     return None if given >= answer.asked else Shortfall(answer.asked, given, _why_short(request))
 
 

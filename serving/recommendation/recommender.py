@@ -6,6 +6,7 @@ Each answer says what it is made of (`strategy`), what spoke for it (`because`),
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain, pairwise
 
 import numpy as np
 import structlog
@@ -19,15 +20,16 @@ from model.store.writer import Store
 from serving.live_models.live_model import LiveModel
 from serving.live_models.live_models import LiveModels
 from serving.recommendation import model_answers
-from serving.recommendation.answer import NO_NUMBERS, Answer, Case, Item
+from serving.recommendation.answer import NO_NUMBERS, Answer, Case, Part
 from serving.recommendation.request import Request
 
 log = structlog.get_logger(__name__)
 _NOW = np.uint32(2**32 - 1)  # later than any purchase: a basket is the customer's latest order
 _PARTS = ("recs", "similar", "popular")  # what `all` is made of, in the order of the answer
+_PARTS_OF = {"all": _PARTS} | {kind: (kind,) for kind in _PARTS}
 
 Timed = Callable[[str], AbstractContextManager[object]]
-Ask = Callable[[LiveModel, Sequence[int]], list[list[Item]]]  # model and places in the batch -> items of each
+Ask = Callable[[LiveModel, Sequence[int]], list[Part | None]]  # model and places in the batch -> the part of each
 
 
 class Recommender:
@@ -57,7 +59,7 @@ class Recommender:
         timed = timed or self._timed
         with timed("histories"):
             histories = self._store.histories([request.profile_id for request in requests])
-            cases = [self._case(request, histories, i) for i, request in enumerate(requests)]
+            cases = self._cases(requests, histories)
         with timed("search"):
             self._from_models(cases, histories)
         with timed("popular"):
@@ -67,7 +69,7 @@ class Recommender:
                 for kind in _parts(case.request):
                     self._fill(case, kind)
                 if case.request.kind == "all":
-                    case.answer.items.sort(key=lambda item: _PARTS.index(item.kind))
+                    case.answer.parts.sort(key=lambda part: _PARTS.index(part.kind))
         return [case.answer for case in cases]
 
     def turn(self) -> None:
@@ -81,29 +83,25 @@ class Recommender:
             self._popular.clear()  # the kept orders lack what is back
         self._most.clear()
 
-    def _case(self, request: Request, histories: Histories, i: int) -> Case:
-        bought = histories.products[histories.starts[i] : histories.starts[i + 1]].astype(np.int64)
-        basket = self._numbers(request, request.product_ids)
-        named = [*basket, *self._numbers(request, request.exclude)]
-        unwanted = [bought] if request.exclude_purchased else []
-        if named or not unwanted:
-            unwanted.append(np.array(named, np.int64))
-        only = None if request.only is None else np.array(self._numbers(request, request.only), np.int64)
-        return Case(
-            request=request,
-            answer=Answer(asked=request.k * len(_parts(request)), known=bool(len(bought))),
-            bought=bought,
-            basket=basket,
-            page=self._page(request, basket, histories, i),
-            excluded=np.concatenate(unwanted) if len(unwanted) > 1 else unwanted[0],
-            only=only,
-        )
+    def _cases(self, requests: Sequence[Request], histories: Histories) -> list[Case]:
+        """The requests with what is known; one that names no products needs nothing looked up."""
+        cases = []
+        for request, (start, end) in zip(requests, pairwise(histories.starts.tolist()), strict=True):
+            answer = Answer(request.k * len(_parts(request)), start < end)
+            case = Case(request, answer, histories, slice(start, end))
+            if request.names_products:
+                self._look_up_names(case)
+            if "similar" in _parts(request):
+                case.page = case.basket if request.product_ids else _latest_order(histories, case.lines)
+            cases.append(case)
+        return cases
 
-    @staticmethod
-    def _page(request: Request, basket: list[int], histories: Histories, i: int) -> list[int]:
-        if request.product_ids or "similar" not in _parts(request):
-            return basket
-        return _latest_order(histories, i)
+    def _look_up_names(self, case: Case) -> None:
+        request = case.request
+        case.basket = self._numbers(request, request.product_ids)
+        case.named = [*case.basket, *self._numbers(request, request.exclude)]
+        if request.only is not None:
+            case.only = np.array(self._numbers(request, request.only), np.int64)
 
     def _numbers(self, request: Request, product_ids: Sequence[str]) -> list[int]:
         """The numbers of these ids: of the request's brand, else of every brand that has such a product."""
@@ -118,27 +116,37 @@ class Recommender:
 
     def _from_models(self, cases: Sequence[Case], histories: Histories) -> None:
         """Let each model answer all requests that are its own together."""
-        spoken_for = with_baskets(histories, [case.basket if _counts(case) else () for case in cases])
+        baskets = [case.basket if case.basket and _counts(case) else () for case in cases]
+        spoken_for = with_baskets(histories, baskets)
 
-        def recommended(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
+        def recommended(model: LiveModel, places: Sequence[int]) -> list[Part | None]:
             part = spoken_for if len(places) == len(cases) else of_customers(spoken_for, np.asarray(places))
             return model_answers.recommended(model, [cases[i] for i in places], part)
 
-        def similar(model: LiveModel, places: Sequence[int]) -> list[list[Item]]:
+        def similar(model: LiveModel, places: Sequence[int]) -> list[Part | None]:
             return model_answers.similar(model, [cases[i] for i in places])
 
         for kind, ask in (("recs", recommended), ("similar", similar)):
             for model, places in self._by_model(cases, kind):
-                for i, items in zip(places, self._guarded(ask, model, cases, places), strict=True):
-                    cases[i].answer.items += items
+                for i, part in zip(places, self._guarded(ask, model, cases, places), strict=True):
+                    if part is not None:
+                        cases[i].answer.parts.append(part)
 
     def _by_model(self, cases: Sequence[Case], kind: str) -> list[tuple[LiveModel, list[int]]]:
         """Which model answers which of the requests for this kind."""
         groups: dict[int, tuple[LiveModel, list[int]]] = {}
+        of_brand: dict[str | None, list[LiveModel]] = {}
         for i, case in enumerate(cases):
             if kind not in _parts(case.request):
                 continue
-            model = self._models.for_brand(case.request.brand_id, _spoken_for(case, kind))
+            brand = case.request.brand_id
+            models = of_brand.get(brand)
+            if models is None:
+                models = of_brand[brand] = self._models.asked(brand)
+            if len(models) > 1:
+                model = self._models.for_brand(brand, _spoken_for(case, kind))
+            else:
+                model = models[0] if models else None
             if model is not None:
                 groups.setdefault(id(model), (model, []))[1].append(i)
             else:
@@ -146,7 +154,7 @@ class Recommender:
                 case.answer.degraded = self._models.why_none(case.request.brand_id) if known else "new_customer"
         return list(groups.values())
 
-    def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[list[Item]]:
+    def _guarded(self, ask: Ask, model: LiveModel, cases: Sequence[Case], places: Sequence[int]) -> list[Part | None]:
         """What the model answers; a request that it fails at does not cost the others theirs."""
         try:
             return ask(model, places)
@@ -161,28 +169,26 @@ class Recommender:
                 self._failed.add(model.version)
                 log.exception("model_failed", version=model.version)
             cases[places[0]].answer.degraded = "model_error"
-            return [[]]
+            return [None]
 
     # -- what sells
 
     def _fill(self, case: Case, kind: str) -> None:
         """Add what sells lately until k products of this kind are there, or nothing more may be shown."""
-        there = [item for item in case.answer.items if item.kind == kind]
-        missing = case.request.k - len(there)
+        there = [part for part in case.answer.parts if part.kind == kind]
+        missing = case.request.k - sum([len(part.numbers) for part in there])
         if missing <= 0:
             return
-        shown = [item.number for item in there] + (case.page if kind == "similar" else [])
+        shown = [*chain.from_iterable(part.numbers for part in there), *(case.page if kind == "similar" else ())]
         excluded = np.concatenate((case.excluded, np.array(shown, np.int64))) if shown else case.excluded
         numbers = self._best_sellers(case, missing, excluded)
         if not len(numbers):
             return
         sales = self._demand.sales_order(numbers).astype(np.float64)
         most = self._most_sold(case.request.brand_id)
-        ceiling = min((item.score for item in there), default=1.0)
+        ceiling = min([part.scores[-1] for part in there], default=1.0)
         scores = (ceiling * np.minimum(sales / most, 1.0)).tolist()
-        case.answer.items += [
-            Item(number, score, kind, "popular") for number, score in zip(numbers.tolist(), scores, strict=True)
-        ]
+        case.answer.parts.append(Part(kind, "popular", numbers.tolist(), scores))
 
     def _best_sellers(self, case: Case, count: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
         brand = case.request.brand_id
@@ -215,7 +221,7 @@ class Recommender:
 
 
 def _parts(request: Request) -> Sequence[str]:
-    return _PARTS if request.kind == "all" else (request.kind,)
+    return _PARTS_OF[request.kind]
 
 
 def _counts(case: Case) -> bool:
@@ -230,8 +236,7 @@ def _spoken_for(case: Case, kind: str) -> NDArray[np.int64]:
     return np.concatenate((case.bought, np.array(case.basket, np.int64))) if _counts(case) else case.bought
 
 
-def _latest_order(histories: Histories, i: int) -> list[int]:
-    lines = slice(histories.starts[i], histories.starts[i + 1])
+def _latest_order(histories: Histories, lines: slice) -> list[int]:
     times = histories.times[lines]
     return histories.products[lines][times == times.max()].tolist() if len(times) else []
 

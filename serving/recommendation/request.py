@@ -1,7 +1,8 @@
 """What is asked for, checked, whichever way it came."""
 
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+import msgspec
 
 Kind = Literal["recs", "popular", "similar", "all"]
 
@@ -9,8 +10,7 @@ Kind = Literal["recs", "popular", "similar", "all"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What is asked for, checked."""
 
     profile_id: str
@@ -21,3 +21,8 @@ class Request:
     exclude: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None  # None = all
     exclude_purchased: bool = True
+
+    @property
+    def names_products(self) -> bool:
+        """Whether the answer depends on products that the request names."""
+        return bool(self.product_ids or self.exclude) or self.only is not None

@@ -4,36 +4,26 @@ In: the settings, and what was opened already (Kafka, the topics, the store). Ou
 whether it is ready.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain
 
 import structlog
 from confluent_kafka import KafkaException, Producer, murmur2
 
-from config.settings import Settings, matches_topic
+from config.settings import matches_topic
 from consumers.from_settings import decoder_of, group_properties
 from consumers.ingest.dead_letters import DeadLetters
 from consumers.ingest.missing_records import MissingRecords
-from consumers.kafka.clients import KafkaClients
 from consumers.kafka.hearing import INTERVAL_MS, BrokerHearing
 from consumers.kafka.retention import TopicPolicies
-from consumers.kafka.topics import Topics
 from consumers.loop.deadline_clock import DeadlineClock
 from consumers.loop.global_topics import GlobalTopics
 from consumers.loop.joining import Joining, session_s
 from consumers.loop.lateness import Lateness
 from consumers.loop.partitions import Partitions
 from consumers.loop.worker import Listener, Worker
-from consumers.observability.metrics import Metrics
-from consumers.pace import Pace
 from consumers.releases.announcement import Announcement
-from model.signals.demand import Demand
-from model.signals.recent_buyers import RecentBuyers
-from model.store.plan import Applied
-from model.store.reader import read_histories
-from model.store.writer import Store
 from serving.accuracy.progressive_validation import LiveValidation
 from serving.accuracy.sampling import Allowance
 from serving.kafka_api.reply_addresses import ReplyTopics
@@ -42,54 +32,9 @@ from serving.live_models.kernel_compilation import begin_compiling
 from serving.live_models.live_models import LiveModels
 from serving.protocol.request_body import RequestRules
 from serving.recommendation.recommender import Recommender
+from serving.runtime.opened import Base
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What everything else is built on."""
-
-    settings: Settings
-    metrics: Metrics
-    clients: KafkaClients
-    topics: Topics
-    cluster: str
-    partition_count: int  # of purchases and of requests
-    store: Store
-    demand: Demand
-    buyers: RecentBuyers
-    pace: Pace
-    policies: TopicPolicies
-    missing: MissingRecords
-    hearing: BrokerHearing
-
-    @property
-    def serves(self) -> bool:
-        """Whether requests are answered here."""
-        return self.settings.role != "trainer"
-
-    @property
-    def group(self) -> str:
-        """The consumer group: a trainer that is alone reads every partition under its own."""
-        return self.settings.group_id if self.serves else f"{self.settings.group_id}-trainer"
-
-    def use_topic(self) -> None:
-        """Answer and learn from the topic of purchases that is there now, and count what it sold."""
-        name = self.topics.names.purchases
-        set_aside = self.store.use_topic(self.cluster, name, self.topics.topic_id(name))
-        if set_aside:
-            log.warning(
-                "purchases_of_another_topic_set_aside",
-                records=set_aside,
-                topic=name,
-                cluster=self.cluster,
-                action="this topic is read from where it was left, or from its start; the others stay in the file",
-            )
-        self.demand.forget()
-        histories = read_histories(self.store.path)
-        self.demand.add(histories.products, histories.times)
-        self.buyers.load(histories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +58,8 @@ class _Around:
     dead_letters: DeadLetters
     partitions: Partitions
     models: LiveModels
-    recommender: Recommender
+    responder: KafkaResponder
+    clock: DeadlineClock
     listeners: Sequence[Listener]
 
 
@@ -131,16 +77,22 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         pace=base.pace,
         compilation=begin_compiling(base.settings.kernel_folders, base.metrics) if _compiles(base) else None,
     )
-    timed = base.metrics.answers.stage_seconds
-    recommender = Recommender(base.store, base.demand, models, lambda stage: timed(stage).time())
-    broadcasts = _broadcasts(base, dead_letters, models, recommender)
+    recommender, clock = Recommender(base.store, base.demand, models, base.metrics.answers.timed), DeadlineClock()
+    responder = _responder(base, partitions, recommender, clock)
+
+    def listed(numbers: Sequence[int]) -> None:
+        for changed in (recommender.catalogue_changed, models.catalogue_changed, responder.shown.changed):
+            changed(numbers)
+
+    broadcasts = _broadcasts(base, dead_letters, models, listed)
     answering = [recommender] if base.serves else []
     around = _Around(
         producer=producer,
         dead_letters=dead_letters,
         partitions=partitions,
         models=models,
-        recommender=recommender,
+        responder=responder,
+        clock=clock,
         listeners=[base.hearing, _joining(base, partitions), broadcasts, models, *answering, *beside],
     )
     return Parts(
@@ -159,8 +111,7 @@ def _compiles(base: Base) -> bool:
 
 
 def _worker(base: Base, around: _Around) -> Worker:
-    settings, clock = base.settings, DeadlineClock()
-    partitions, recommender = around.partitions, around.recommender
+    settings, partitions, recommender = base.settings, around.partitions, around.responder.recommender
     return Worker(
         consumer=base.clients.consumer(
             base.group,
@@ -176,14 +127,14 @@ def _worker(base: Base, around: _Around) -> Worker:
         partitions=partitions,
         partition_count=base.partition_count,
         metrics=base.metrics,
-        responder=_responder(base, partitions, recommender, clock) if base.serves else None,
+        responder=around.responder if base.serves else None,
         listeners=around.listeners,
-        on_applied=lambda applied: _sold(base, applied),
+        on_applied=lambda applied: base.sold(around.responder.shown, applied),
         check_topics=lambda: _check_topics(base),
         validation=_validation(base, partitions, around.models, recommender),
         missing=base.missing,
         lateness=Lateness(settings.late_answer_s),
-        clock=clock,
+        clock=around.clock,
         ingest_batch=settings.ingest_batch_records,
         request_batch=settings.request_batch_records,
         pace=base.pace,
@@ -206,14 +157,12 @@ def _partitions(base: Base) -> Partitions:
     )
 
 
-def _broadcasts(base: Base, dead_letters: DeadLetters, models: LiveModels, recommender: Recommender) -> GlobalTopics:
+def _broadcasts(
+    base: Base, dead_letters: DeadLetters, models: LiveModels, listed: Callable[[Sequence[int]], None]
+) -> GlobalTopics:
     def announced(brand: str, announcement: Announcement | None) -> None:
         if base.serves:
             models.announced(brand, announcement)
-
-    def listed(numbers: Sequence[int]) -> None:
-        recommender.catalogue_changed(numbers)
-        models.catalogue_changed(numbers)
 
     names = base.topics.names
     broadcasts = GlobalTopics(
@@ -292,9 +241,3 @@ def _joining(base: Base, partitions: Partitions) -> Joining:
 def _check_topics(base: Base) -> None:
     base.topics.check_again()
     base.policies.look_again()
-
-
-def _sold(base: Base, applied: Applied) -> None:
-    if len(applied.products):
-        base.demand.add(applied.products, applied.times)
-    base.buyers.changed(chain(applied.buyers.tolist(), applied.gone))

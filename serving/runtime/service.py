@@ -31,9 +31,10 @@ from serving.http_api.access import Access
 from serving.http_api.server import HttpServer, Probes, start_http
 from serving.live_models.memory import seldom_collecting
 from serving.live_models.versions import list_versions
-from serving.runtime.assembly import Base, Parts, assemble
+from serving.runtime.assembly import Parts, assemble
 from serving.runtime.data_folder import announced_in, exclusive
 from serving.runtime.logs import set_up_logging
+from serving.runtime.opened import Base
 from serving.runtime.stop_signal import stop_signal
 
 log = structlog.get_logger(__name__)

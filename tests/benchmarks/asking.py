@@ -6,21 +6,40 @@ Knows the request's shape and one partition of the reply topic; whoever answers,
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from consumers.kafka.clients import KafkaClients, drain, watermarks
 
 _PATIENCE_S = 30.0
 
 
+class Asked(NamedTuple):
+    """One request alone, in seconds of the monotonic clock."""
+
+    begun: float
+    produced: float  # the producer has it
+    reply_appended_ms: int  # the broker's timestamp of the reply, milliseconds since 1970
+    received: float
+
+
 class Asker:
     """Asks on `requests`, reads partition 0 of `replies`; the customers are asked for in a fixed random order."""
 
-    def __init__(self, bootstrap: str, requests: str, replies: str, profiles: Sequence[str]) -> None:
-        clients = KafkaClients(bootstrap, {})
+    def __init__(
+        self,
+        bootstrap: str,
+        requests: str,
+        replies: str,
+        profiles: Sequence[str],
+        *,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """`properties` are librdkafka's, beside those of every client of the service."""
+        clients = KafkaClients(bootstrap, properties or {})
         self._consumer = clients.consumer("asker")
         _, end = watermarks(self._consumer, replies, 0)
         self._consumer.assign([TopicPartition(replies, 0, end)])
@@ -42,6 +61,19 @@ class Asker:
             self.ask(next(self._profiles))
             taken.append(time.perf_counter() - begin)
         return taken
+
+    def traced(self, count: int) -> list[Asked]:
+        """So many requests, one in flight, and when they passed the points that can be seen from here."""
+        asked = []
+        for _ in range(count):
+            begun = time.monotonic()
+            self._send(next(self._profiles))
+            produced = time.monotonic()
+            self._producer.poll(0)
+            reply = self._messages(1)[0]
+            received = time.monotonic()
+            asked.append(Asked(begun, produced, reply.timestamp()[1], received))
+        return asked
 
     def ask(self, profile: str) -> bytes:
         """The value of the reply to one request, nothing else in flight."""
@@ -75,8 +107,11 @@ class Asker:
 
     def _read(self, most: int) -> list[bytes]:
         """One reply and what else is there already. Raises TimeoutError when nobody answers."""
+        return [message.value() or b"" for message in self._messages(most)]
+
+    def _messages(self, most: int) -> list[Message]:
         give_up = time.monotonic() + _PATIENCE_S
-        while not (values := [m.value() for m in drain(self._consumer, most, 0.5) if m.error() is None]):
+        while not (messages := [m for m in drain(self._consumer, most, 0.5) if m.error() is None]):
             if time.monotonic() > give_up:
                 raise TimeoutError(f"no reply to {self._topic} within {_PATIENCE_S:g} s")
-        return values
+        return messages

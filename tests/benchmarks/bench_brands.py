@@ -25,34 +25,44 @@ from model.snapshots.writer import Draft
 from model.store.reader import StoreContents, Watermark
 from model.training.brand_counts import count_brands
 from model.training.learning import learn
+from tests.benchmarks.options import Options
 from tests.benchmarks.setting import introduce, real_data, table
+from tests.benchmarks.verdicts import Verdicts
 
 K = 10
 BRANDS = ("large", "small")
+_QUESTION = "NDCG@10 that a brand gains by a model of its own"
 _SMALL = 0.3  # of the products, or of the customers
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seed", type=int, default=1)
-    chosen = options.parse_args()
+    options = Options(__doc__)
+    options.size("--seed", 1, 1)
+    options.size("--epochs", Settings().epochs, 1, "of each of the six models")
+    options.size("--calibrate-hours", Settings().calibrate_hours, 0)
+    options.size("--customers", 1_000_000, 600, "at most")
+    options.size("--products", 1_000_000, 400, "at most")
+    chosen = options.chosen()
+    verdicts = Verdicts.of(chosen)
     data = real_data()
     if data is None:
-        print("bench_brands needs the real purchases: name them in ALSOBOUGHT_DATA; nothing was measured")
+        verdicts.not_measured(_QUESTION, "it needs the real purchases, named in ALSOBOUGHT_DATA")
         return
     introduce("A brand's own model beside the model of every brand", purchases="online_retail", seed=chosen.seed)
     lines = purchases(data / "online_retail" / "transactions.parquet")
+    lines = lines[(lines[:, 0] < chosen.customers) & (lines[:, 1] < chosen.products)]
     rows = []
     for layout in ("shared", "apart"):
         histories, products = divided(lines, layout)
         counts = count_brands(histories, products)
         past = split(histories, Cut(days=30.0))
-        every = learnt(past, products, None, chosen.seed)
+        every = learnt(past, products, None, chosen)
         for brand in BRANDS:
-            own = learnt(past, products, brand, chosen.seed)
+            own = learnt(past, products, brand, chosen)
             pair = [ndcg(model, past, products, brand) for model in (every, own)]
             gain = pair[1] - pair[0]
             margin = 1.96 * gain.std() / np.sqrt(len(gain))
+            verdicts.told(f"{_QUESTION}, {layout}: the {brand} one", float(gain.mean()), f" ± {margin:.4f}")
             loyal = f"{100 * counts[brand].loyal / counts[brand].customers:.0f} %"
             means = [f"{values.mean():.4f}" for values in pair]
             rows.append((layout, brand, loyal, f"{len(gain):,}", *means, f"{gain.mean():+.4f} ± {margin:.4f}"))
@@ -90,9 +100,10 @@ def divided(lines: NDArray[np.int64], layout: str) -> tuple[Histories, list[Prod
     return histories, [Product("", ""), *products]
 
 
-def learnt(past: Split, products: list[Product], brand: str | None, seed: int) -> Draft:
+def learnt(past: Split, products: list[Product], brand: str | None, chosen: argparse.Namespace) -> Draft:
+    settings = Settings(seed=chosen.seed, epochs=chosen.epochs, calibrate_hours=chosen.calibrate_hours)
     contents = StoreContents(Watermark("bench", {0: 1}), past.train, products)
-    return learn(contents, recipe_of(Settings(seed=seed), brand), None, silent, time.time())
+    return learn(contents, recipe_of(settings, brand), None, silent, time.time())
 
 
 def ndcg(draft: Draft, past: Split, products: list[Product], brand: str) -> NDArray[np.float64]:

@@ -24,8 +24,10 @@ from model.store.reader import read_contents, read_watermark
 from model.store.schema import StoreUnavailable
 from serving.client.client import Client
 from serving.runtime.logs import set_up_logging
-from tests.benchmarks.bench_answers import TOPICS
+from tests.benchmarks.options import Options
 from tests.benchmarks.setting import ROOT, introduce, java_broker, number, real_data, scratch, table, until
+from tests.benchmarks.trials import TOPICS
+from tests.benchmarks.verdicts import Verdicts
 from tests.kafka.brokers.java import JavaBroker
 from tests.kafka.support.background import Background
 from tests.kafka.support.service import Service
@@ -38,6 +40,7 @@ _LAST = (
     "SELECT product_id, max(ts) AS bought, max(quantity * price) AS spent FROM read_parquet(?) "
     "WHERE customer_id = ? GROUP BY product_id ORDER BY bought DESC, spent DESC, product_id LIMIT ?"
 )
+_MEMORY = "greatest memory of a worker, from an empty folder to answers of a real shop"
 _WIDTH = 38
 
 
@@ -64,25 +67,29 @@ def _resident_mb(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--customers", type=int, default=5, help="how many to ask for")
-    options.add_argument("--k", type=int, default=6)
-    options.add_argument("--seed", type=int, default=5, help="chooses the customers")
-    chosen = options.parse_args()
+    options = Options(__doc__)
+    options.size("--customers", 5, 1, "how many to ask for")
+    options.size("--k", 6, 6)
+    options.size("--seed", 5, 5, "chooses the customers")
+    options.size("--epochs", Settings().epochs, 1)
+    options.size("--calibrate-hours", Settings().calibrate_hours, 0)
+    chosen = options.chosen()
+    verdicts = Verdicts.of(chosen)
     data = real_data()
     if data is None:
-        print("bench_import needs the real purchases: name their folder in ALSOBOUGHT_DATA; nothing was measured")
+        verdicts.not_measured(_MEMORY, "it needs the real purchases, named in ALSOBOUGHT_DATA")
         return
     set_up_logging("console", "error")
     shop = data / "online_retail"
     introduce(
         "From a file of real purchases to answers", purchases=shop.name, bytes=_size(shop / "transactions.parquet")
     )
+    settings = {"epochs": str(chosen.epochs), "calibrate_hours": str(chosen.calibrate_hours)}
     with scratch() as folder, java_broker(folder) as broker:
-        service = Service(broker, TOPICS, folder / "service", group="bench")
+        service = Service(broker, TOPICS, folder / "service", group="bench", settings=settings)
         try:
             service.start()
-            rows = _journey(broker, service, shop, chosen)
+            rows, memory = _journey(broker, service, shop, chosen)
             service.stop()
         finally:
             service.kill()
@@ -92,9 +99,14 @@ def main() -> None:
         ("database, closed", f"{size / 2**20:.1f} MiB: {number(size / lines)} bytes for each of {lines:,} lines")
     )
     table(("what", "figure"), rows)
+    verdicts.at_most(_MEMORY, memory.worker_mb, 300, " MB")
+    verdicts.at_most("bytes of the closed database for each line of a real shop", size / lines, 25)
 
 
-def _journey(broker: JavaBroker, service: Service, shop: Path, chosen: argparse.Namespace) -> list[tuple[str, str]]:
+def _journey(
+    broker: JavaBroker, service: Service, shop: Path, chosen: argparse.Namespace
+) -> tuple[list[tuple[str, str]], Memory]:
+    """The rows of the table, and the memory that was needed meanwhile."""
     with Memory(service) as memory:
         begin = time.monotonic()
         sent = _import(broker, shop)
@@ -108,7 +120,7 @@ def _journey(broker: JavaBroker, service: Service, shop: Path, chosen: argparse.
     purchases, out = sent["purchases"], sent["purchases"]["sent"]
     lines = purchases["lines"]
     learnt = f"{trained['lines']:,} lines, {trained['customers']:,} customers, {trained['products']:,} products"
-    return [
+    rows = [
         ("in the file", f"{lines:,} lines in {purchases['orders']:,} orders"),
         ("sending", f"{out['seconds']:.1f} s: {out['lines_per_s']:,} lines/s"),
         ("import command", f"{imported_s:.1f} s with start, reading and sorting: {lines / imported_s:,.0f} lines/s"),
@@ -117,6 +129,7 @@ def _journey(broker: JavaBroker, service: Service, shop: Path, chosen: argparse.
         ("a model answers", f"{model_s:.1f} s after the command began"),
         ("greatest memory", f"worker {memory.worker_mb:.0f} MB, trainer {memory.trainer_mb:.0f} MB"),
     ]
+    return rows, memory
 
 
 def _import(broker: JavaBroker, shop: Path) -> dict[str, Any]:

@@ -5,32 +5,38 @@ and mean reciprocal rank of the answers, and of recent popularity on the very sa
 learning meanwhile, as it would in use.
 """
 
-import argparse
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from confluent_kafka import Producer
 
+from config.settings import Settings
 from consumers.file_import.purchase_files import Columns, PurchaseRecord, open_purchases
 from consumers.kafka.clients import KafkaClients
+from tests.benchmarks.options import Options
 from tests.benchmarks.setting import introduce, java_broker, real_data, scratch, table, until
+from tests.benchmarks.verdicts import Verdicts
 from tests.kafka.support.running_shop import make_topics, named_topics
 from tests.kafka.support.service import Service
 
 DAY_MS = 86_400_000
 TOPICS = named_topics("bench")
+_QUESTION = "answers beside recent popularity, live over the last days of real purchases"
 SHOWN = ("judged_purchases_total", "judged_unknown_total", "repurchases_total")
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--days", type=int, default=30)
-    options.add_argument("--seconds-a-day", type=float, default=3.0)
-    chosen = options.parse_args()
+    options = Options(__doc__)
+    options.size("--days", 30, 2, "that are sent one after the other")
+    options.size("--seconds-a-day", 3.0, 0.5)
+    options.size("--epochs", Settings().epochs, 1)
+    options.size("--calibrate-hours", Settings().calibrate_hours, 0)
+    chosen = options.chosen()
+    verdicts = Verdicts.of(chosen)
     data = real_data()
     if data is None:
-        print("bench_live_accuracy needs the real purchases: name them in ALSOBOUGHT_DATA; nothing was measured")
+        verdicts.not_measured(_QUESTION, "it needs the real purchases, named in ALSOBOUGHT_DATA")
         return
     before, replayed = divided(data / "online_retail" / "transactions.parquet", chosen.days)
     introduce(
@@ -40,7 +46,7 @@ def main() -> None:
     )  # fmt: skip
     settings = {
         "accuracy_sample_per_s": "10000", "accuracy_window_purchases": "100000", "ingest_batch_records": "50",
-        "train_min_new_events": "500",
+        "train_min_new_events": "500", "epochs": str(chosen.epochs), "calibrate_hours": str(chosen.calibrate_hours),
     }  # fmt: skip
     with scratch() as folder, java_broker(folder) as broker:
         make_topics(broker, TOPICS)
@@ -53,7 +59,7 @@ def main() -> None:
             replay(producer, replayed, chosen.seconds_a_day)
             wanted = len(before) + len(replayed)
             until(service, lambda: service.metric("alsobought_events_total") >= wanted, "all is stored", 300)
-            show(service)
+            show(service, verdicts)
         finally:
             service.kill()
 
@@ -88,8 +94,11 @@ def replay(producer: Producer, events: list[PurchaseRecord], seconds_a_day: floa
     producer.flush(60)
 
 
-def show(service: Service) -> None:
+def show(service: Service, verdicts: Verdicts) -> None:
     found = service.metrics()
+    for name, what in (("hit_rate", "hit rate@10"), ("mrr", "MRR@10")):
+        ours, popular = (found[f'alsobought_{name}{{brand="*",by="{by}"}}'] for by in ("model", "popularity"))
+        verdicts.at_least(f"{_QUESTION}, {what}", ours / popular if popular else 0.0, 1.2, " x")
     rows = [
         (by, *(f"{found[f'alsobought_{name}{labels}']:.4f}" for name in ("hit_rate", "mrr")))
         for by in ("model", "popularity")

@@ -6,25 +6,27 @@ the offset in the same transaction, by the same code; `no lines at all` is that 
 the file.
 """
 
-import argparse
 import random
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from model.purchases.changes import LogRecord
+from model.purchases.changes import LogRecord, Purchase
 from model.purchases.histories import Histories
 from model.store.codec import Orders
 from model.store.plan import BatchPlan
 from model.store.statements import _FOLD
 from model.store.write_buffer import WriteBuffer
 from model.store.writer import Store
+from tests.benchmarks.figures import Figures
 from tests.benchmarks.generated import Shop
-from tests.benchmarks.setting import Figures, introduce, scratch, table
+from tests.benchmarks.options import Options
+from tests.benchmarks.setting import introduce, scratch
+from tests.benchmarks.verdicts import Verdicts
 
 CUSTOMERS_READ = 256
 _READS = 40
@@ -38,7 +40,7 @@ _LINES = (
 class _NoTail(WriteBuffer):
     """Takes nothing up: lines of the layouts that have no tail are in the file at once."""
 
-    def add(self, orders: Orders, paid: Mapping[int, float]) -> None:
+    def add(self, orders: Orders) -> None:
         pass
 
 
@@ -65,7 +67,7 @@ class BlobPerCustomer(NoLines):
 
     def _write_lines(self, db: sqlite3.Connection, orders: Orders) -> None:
         batch = WriteBuffer()
-        batch.add(orders, {})
+        batch.add(orders)
         db.executemany(_FOLD, batch.rows())
 
 
@@ -103,15 +105,17 @@ LAYOUTS: dict[str, Callable[[Path], Store]] = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--events", type=int, default=200_000)
-    options.add_argument("--customers", type=int, default=50_000)
-    options.add_argument("--products", type=int, default=20_000)
+    options = Options(__doc__)
+    options.size("--events", 200_000, 2000)
+    options.size("--customers", 50_000, 400)
+    options.size("--products", 20_000, 50)
     options.add_argument("--batches", type=int, nargs="+", default=[2000, 200], help="records in one transaction")
-    options.add_argument("--rounds", type=int, default=3)
-    chosen = options.parse_args()
+    options.size("--rounds", 3, 1)
+    chosen = options.chosen()
+    verdicts = Verdicts.of(chosen)
     log = Shop(chosen.events, chosen.customers, chosen.products).log()
-    lines = sum(len(record.change.products) for record in log if record.change)
+    bought = [record.change for record in log if isinstance(record.change, Purchase)]
+    lines = sum(len(change.products) for change in bought)
     introduce(
         "Layouts of purchase histories in SQLite",
         events=chosen.events, lines=lines, customers=chosen.customers, products=chosen.products, rounds=chosen.rounds,
@@ -125,6 +129,9 @@ def main() -> None:
         print(f"\nbatches of {batch}")
         figures.show(yardstick="row per line")
         _show_gain(figures)
+        for name in ("row per line", "blob per customer"):
+            gained = figures.ratios(_CPU, "ours", name)
+            verdicts.at_least(f"purchases in batches of {batch}, events a CPU second: {name}", gained, 1.0, " x")
 
 
 def _measured(layout: Callable[[Path], Store], path: Path, log: Sequence[LogRecord], batch: int) -> dict[str, float]:
@@ -157,17 +164,14 @@ def _read_ms(store: Store, profiles: Sequence[str]) -> float:
 
 
 def _show_gain(figures: Figures) -> None:
-    """What the lines alone cost, the work that all layouts share taken away, beside ours."""
-    cost_us = {name: 1e6 / figures.median(_CPU, name) for name in LAYOUTS}
-    own_us = {name: cost_us[name] - cost_us[COMMON] for name in LAYOUTS if name != COMMON}
-    rows = [
-        (
-            name,
-            *(f"{value:.2f}" for value in (cost_us[name], own, own / own_us["ours"], cost_us[name] / cost_us["ours"])),
-        )
-        for name, own in own_us.items()
-    ]
-    table(("layout", "CPU µs an event", "for its lines alone", "times ours", "all together, times ours"), rows)
+    """What the lines alone cost, the work that all layouts share taken away, beside ours, round by round."""
+    rounds = [dict(zip(LAYOUTS, cpu, strict=True)) for cpu in zip(*figures.values[_CPU].values(), strict=True)]
+    cost = Figures(*(name for name in LAYOUTS if name != COMMON))
+    for per_cpu_s in rounds:
+        for name in cost.who:
+            cost_us = 1e6 / per_cpu_s[name]
+            cost.add(name, **{"CPU µs an event": cost_us, "for its lines alone": cost_us - 1e6 / per_cpu_s[COMMON]})
+    cost.show(yardstick="ours")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """What an increment costs beside learning everything anew: 0.3 % new customers, a vocabulary of 100,000.
 
 Both are processor time of what the trainer does between reading the store and writing the snapshot, with the shipped
-parameters but for 64 numbers a product. The increment is measured whole, several times; of the full training a few of
-its epochs, all of which take as long. Goal: an increment takes at most 1 % of a full training.
+parameters but for 64 numbers a product. In each round the increment is measured whole, and of
+the full training one epoch, all of which take as long. Bar: an increment takes at most 1 % of a full training.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,42 +15,51 @@ from model.embeddings import item2vec
 from model.embeddings.item2vec import Item2vec
 from model.embeddings.parameters import TrainingParameters
 from model.purchases.histories import Histories
+from tests.benchmarks.figures import Figures
 from tests.benchmarks.large_catalogue import DIMENSION
-from tests.benchmarks.setting import introduce, number, scratch, table
+from tests.benchmarks.options import Options
+from tests.benchmarks.setting import introduce, scratch
+from tests.benchmarks.verdicts import Verdicts
 
+FULL, OPENED, LEARNT, TOGETHER = "full", "increment: opening", "increment: learning", "increment"
+_CPU = "seconds of a processor"
 _CORNER = 100  # products; a customer chooses 85 of 100 in one to three neighbouring corners
 _FAITHFUL, _LEAST = 0.85, 2
 _BEGIN_S = 1_760_000_000
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--products", type=int, default=100_000)
-    options.add_argument("--customers", type=int, default=300_000)
-    options.add_argument("--mean", type=int, default=16, help="products of a customer")
-    options.add_argument("--share", type=float, default=0.003, help="of the customers, who are new")
-    options.add_argument("--epochs", type=int, default=1, help="that are measured of the full training")
-    options.add_argument("--rounds", type=int, default=3)
-    chosen = options.parse_args()
+    options = Options(__doc__)
+    options.size("--products", 100_000, 1000)
+    options.size("--customers", 300_000, 3000)
+    options.size("--mean", 16, 16, "products of a customer")
+    options.size("--share", 0.003, 0.003, "of the customers, who are new")
+    options.size("--epochs", 1, 1, "that are measured of the full training in each round")
+    options.size("--rounds", 3, 1)
+    chosen = options.chosen()
+    verdicts = Verdicts.of(chosen)
     shop = made_up(chosen.customers, chosen.products, chosen.mean)
     keys = [f"product-{at:07}" for at in range(chosen.products + 1)]
     shipped = TrainingParameters(vector_size=DIMENSION)
     introduce("An increment beside a full training", products=chosen.products, customers=chosen.customers,
               lines=len(shop.products), new=f"{chosen.share:.1%} of the customers", rounds=chosen.rounds)  # fmt: skip
     old = int(chosen.customers * (1 - chosen.share))
-    model, before, epochs = full(part(shop, 0, old), keys, shipped, chosen.epochs)
-    whole = before + shipped.epochs * epochs
     new = part(shop, old, chosen.customers)
+    figures, vocabulary = Figures(FULL, OPENED, LEARNT, TOGETHER), 0
     with scratch() as folder:
-        model.save(folder / "before.model")
-        spent = [increment(folder / "before.model", new, shop, keys, shipped) for _ in range(chosen.rounds)]
-    rows = [
-        (f"full: vocabulary and {shipped.epochs} epochs of {number(epochs)} s", number(whole), "1"),
-        *((what, number(float(np.median(seconds))), f"{np.median(seconds) / whole:.4f}")
-          for what, seconds in zip(("increment: open the last model", "learn", "together"), np.transpose(spent),
-                                   strict=True)),
-    ]  # fmt: skip
-    table((f"vocabulary {len(model.keys):,}", "seconds of a processor", "ratio"), rows)
+        for _ in range(chosen.rounds):
+            model, before, epoch = full(part(shop, 0, old), keys, shipped, chosen.epochs)
+            vocabulary = len(model.keys)
+            model.save(folder / "before.model")
+            del model
+            spent = increment(folder / "before.model", new, shop, keys, shipped)
+            for name, seconds in zip(figures.who, (before + shipped.epochs * epoch, *spent), strict=True):
+                figures.add(name, **{_CPU: seconds})
+    print(f"vocabulary {vocabulary:,}; full: vocabulary and {shipped.epochs} times one epoch, of which {chosen.epochs} "
+          "was measured in each round")  # fmt: skip
+    figures.show(yardstick=FULL)
+    shares = [100 * share for share in figures.ratios(_CPU, TOGETHER, FULL)]
+    verdicts.at_most("an increment as a share of a full training, by CPU", shares, 1, " %")
 
 
 def made_up(customers: int, products: int, mean: int) -> Histories:

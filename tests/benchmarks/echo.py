@@ -6,10 +6,13 @@ compression are equal. `Echo` starts and ends it.
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import Self
 
+import msgspec
 from confluent_kafka import TopicPartition
 
 from consumers.kafka.clients import KafkaClients, drain
@@ -20,11 +23,21 @@ class Echo:
     """The process, running inside a `with`."""
 
     def __init__(
-        self, bootstrap: str, requests: Sequence[TopicPartition], replies: Sequence[bytes], batch: int
+        self,
+        bootstrap: str,
+        requests: Sequence[TopicPartition],
+        replies: Sequence[bytes],
+        batch: int,
+        *,
+        properties: Mapping[str, str],
+        marks: Path | None = None,
     ) -> None:
+        """`properties` are librdkafka's; with `marks` it notes when it did what and writes that there at its end."""
         spawn = multiprocessing.get_context("spawn")
         where = [(part.topic, part.partition) for part in requests]
-        self._process = spawn.Process(target=answer, args=(bootstrap, where, list(replies), batch), daemon=True)
+        more = {"properties": dict(properties), "marks": marks}
+        given = (bootstrap, where, list(replies), batch)
+        self._process = spawn.Process(target=answer, args=given, kwargs=more, daemon=True)
 
     @property
     def pid(self) -> int:
@@ -43,19 +56,30 @@ class Echo:
             self._process.join()
 
 
-def answer(bootstrap: str, requests: list[tuple[str, int]], replies: list[bytes], batch: int) -> None:
+def answer(
+    bootstrap: str,
+    requests: list[tuple[str, int]],
+    replies: list[bytes],
+    batch: int,
+    *,
+    properties: dict[str, str],
+    marks: Path | None,
+) -> None:
     """Answer every request of these partitions from their start until SIGTERM."""
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the benchmark, which ends this one
-    clients = KafkaClients(bootstrap, {})
+    clients = KafkaClients(bootstrap, properties)
     consumer = clients.consumer("echo")
     producer, span, bodies = clients.producer(), Span(), cycle(replies)
     consumer.assign([TopicPartition(*part, 0) for part in requests])
+    noted: list[tuple[int, float, float, float, float]] = []
     while not stopping:
-        for message in drain(consumer, batch, 0.1):
+        messages = drain(consumer, batch, 0.1)
+        polled = time.monotonic()
+        for message in messages:
             if message.error() is None:
-                headers = dict(message.headers() or ())
+                headers: dict[str, bytes] = dict(message.headers() or ())  # type: ignore[arg-type]  # always bytes
                 producer.produce(
                     headers["kafka_replyTopic"].decode(),
                     key=message.key(),
@@ -64,6 +88,10 @@ def answer(bootstrap: str, requests: list[tuple[str, int]], replies: list[bytes]
                     headers=[("kafka_correlationId", headers["kafka_correlationId"])],
                     on_delivery=span.delivered,
                 )
+        if marks is not None and messages:
+            noted.append((messages[0].timestamp()[1], polled, polled, polled, time.monotonic()))
         producer.poll(0)
     producer.flush(4)
+    if marks is not None:
+        marks.write_bytes(msgspec.json.encode(noted))
     consumer.close()

@@ -19,10 +19,8 @@ from model.purchases.histories import Histories
 from model.signals.demand import Demand
 from tests.benchmarks.bench_brands import purchases
 from tests.benchmarks.generated import Shop
-from tests.benchmarks.setting import real_data
 
 DIMENSION = 64
-_EPOCHS = 5
 _CUSTOMERS = 2000  # whose histories are queries
 _CLOSE = 0.6  # of the distance between nearest neighbours: IN vectors of rare products lie apart
 _BIAS_SPREAD = 0.5
@@ -66,13 +64,12 @@ class Learnt:
         )
 
 
-def learn_base() -> Learnt:
-    """From the largest real data there is, else made up."""
-    data = real_data()
+def learn_base(data: Path | None, events: int, epochs: int) -> Learnt:
+    """From the largest real data in the folder, without one from so many made-up purchases."""
     found = [] if data is None else [data / name for name in ("tafeng", "online_retail") if (data / name).is_dir()]
-    histories = _real(found[0]) if found else _made_up()
+    histories = _real(found[0]) if found else _made_up(events)
     keys = [str(number) for number in range(int(histories.products.max()) + 1)]
-    model = item2vec.train(histories, keys, TrainingParameters(vector_size=DIMENSION, epochs=_EPOCHS))
+    model = item2vec.train(histories, keys, TrainingParameters(vector_size=DIMENSION, epochs=epochs))
     demand = Demand()
     demand.add(histories.products, histories.times)
     rows = model.rows_of(keys)[histories.products]
@@ -88,8 +85,8 @@ def _real(folder: Path) -> Histories:
     return _histories(*lines[np.lexsort((lines[:, 2], lines[:, 0]))].T)
 
 
-def _made_up() -> Histories:
-    orders = list(Shop(events=200_000, customers=20_000, products=12_000).orders())
+def _made_up(events: int) -> Histories:
+    orders = list(Shop(events=events, customers=max(events // 10, 2), products=12_000).orders())
     lines = np.array([(o.customer, product, o.time_s) for o in orders for product in o.products], np.int64)
     return _histories(*lines[np.lexsort((lines[:, 2], lines[:, 0]))].T)
 

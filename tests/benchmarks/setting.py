@@ -1,7 +1,7 @@
-"""What every benchmark says about itself, and how its figures are shown.
+"""What every benchmark says about itself, and where it runs.
 
-`introduce` prints the question, the machine, the versions and the size of the data; `Figures` collects what alternating
-rounds measured and shows medians, spread and the ratio to the yardstick. `java_broker` runs the official broker.
+`introduce` prints the question, the machine, the versions and the size of the data, `table` rows of text. `java_broker`
+runs the official broker.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import platform
 import re
 import signal
 import sqlite3
-import statistics
 import sys
 import tempfile
 import time
@@ -56,35 +55,6 @@ def _processor() -> str:
         if found:
             return found[1]
     return platform.processor() or platform.machine()
-
-
-class Figures:
-    """Figures of alternating rounds: what was measured -> who -> a value for each round."""
-
-    def __init__(self, *who: str) -> None:
-        self.who = who
-        self.values: dict[str, dict[str, list[float]]] = {}
-
-    def add(self, who: str, **measured: float) -> None:
-        """The figures of one round of one of them."""
-        for what, value in measured.items():
-            self.values.setdefault(what, {name: [] for name in self.who})[who].append(value)
-
-    def median(self, what: str, who: str) -> float:
-        return statistics.median(self.values[what][who])
-
-    def ratio(self, what: str, ours: str, yardstick: str) -> float:
-        """Median of ours to median of the yardstick."""
-        return self.median(what, ours) / self.median(what, yardstick)
-
-    def show(self, *, yardstick: str) -> None:
-        """A line for each of them and each thing measured: median (least … greatest), ratio to the yardstick."""
-        rows = [
-            (what, who, number(self.median(what, who)), f"{number(min(rounds))} … {number(max(rounds))}",
-             f"{self.ratio(what, who, yardstick):.3f}")
-            for what, measured in self.values.items() for who, rounds in measured.items()
-        ]  # fmt: skip
-        table(("measured", "of", "median", "least … greatest", f"ratio to {yardstick}"), rows)
 
 
 def number(value: float) -> str:

@@ -34,14 +34,14 @@ class Echo:
         self.replies = replies
         self.asked = []
 
-    def deadline_ms(self, _record):
-        return math.inf
+    def deadlines_ms(self, records):
+        return [math.inf] * len(records)
 
     def respond(self, records):
         for record in records:
             self.asked.append(record)
             known = len(self.store.histories([record.key.decode()]).products)
-            yield Reply(self.replies, -1, record.key, str(known).encode(), [])
+            yield Reply(self.replies, -1, record.key, str(known).encode(), headers=[])
 
 
 class World:

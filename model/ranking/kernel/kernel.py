@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from model.embeddings.queries import LEAST_WEIGHT
 from model.ranking.asked import AskedBatch, Recommended, Shares
-from model.ranking.kernel import nearest as neighbourhood
 from model.ranking.kernel.candidates import find
 from model.ranking.kernel.explained import explain
 from model.ranking.kernel.features import NOWHERE
 from model.ranking.kernel.histories import query_vectors, weigh
 from model.ranking.kernel.list_search import ListSearch
 from model.ranking.kernel.memory import fixed, groups
+from model.ranking.kernel.nearest import points_of
+from model.ranking.kernel.nearest_search import NearestSearch
 from model.ranking.kernel.second_stage import order, order_by_first_stage
 from model.ranking.kernel.shares import divide
 from model.ranking.kernel.tables import Candidates, Demand, History, Lent, Limits, Nearest, Purchases, Shown, VoteTable
@@ -52,6 +53,7 @@ class Kernel:
         weights = model.ranking.weights
         self._weights = None if weights is None else weights.array().astype(np.float32)
         self._lent = self._memory(self._items)
+        self._neighbour_search = NearestSearch()
         lists = model.index.lists
         self._search = None if lists is None else ListSearch(lists)
 
@@ -135,13 +137,12 @@ class Kernel:
         slots, weights = np.empty((len(queries), count), np.int32), np.empty((len(queries), count), np.float64)
         if count:
             points = np.empty_like(queries)
-            neighbourhood.points(queries, arrays.centre, points)
+            points_of(queries, arrays.centre, points)
             own = np.array(neighbours.slots_of(asked.histories.customers.tolist()), np.int64)
             if len(arrays.points) > len(self._lent.passed):
                 self._lent = self._memory(len(arrays.points))
-            for group in groups(len(queries), len(arrays.points)):
-                cosines = points[group] @ arrays.points.T
-                neighbourhood.find_nearest(group.start, cosines, count, own, self._lent, slots, weights)
+            customers = asked.histories.customers.astype(np.int64)
+            self._neighbour_search.find(customers, points, own, arrays, count, self._lent, slots, weights)
         return (
             Nearest(
                 slots=slots,

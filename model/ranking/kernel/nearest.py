@@ -3,15 +3,15 @@
 import numpy as np
 
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
-from model.ranking.kernel.features import weigh_neighbours
+from model.ranking.kernel.kept_nearest import keep, show
 from model.ranking.kernel.selection import select
-from model.ranking.kernel.tables import Lent
+from model.ranking.kernel.tables import KeptNearest, Lent
 
 _TINY = np.float32(1.1754944e-38)
 
 
 @compiled
-def points(queries: F32, centre: F32, out: F32) -> None:
+def points_of(queries: F32, centre: F32, out: F32) -> None:
     """The query vectors less the `centre`, at length 1, into `out`."""
     for customer in range(len(queries)):
         length = np.float32(0)
@@ -24,16 +24,31 @@ def points(queries: F32, centre: F32, out: F32) -> None:
 
 
 @compiled
-def find_nearest(first: int, cosines: F32, count: int, own: I64, lent: Lent, slots: I32, weights: F64) -> None:
-    """The `count` nearest slots for the customers from `first` on, and their weights; less where there are fewer.
+def find_nearest(
+    compared: I64,
+    cosines: F32,
+    count: int,
+    customers: I64,
+    prints: I64,
+    own: I64,
+    changes: int,
+    lent: Lent,
+    kept: KeptNearest,
+    slots: I32,
+    weights: F64,
+) -> None:
+    """The `count` nearest slots for the customers `compared`, and their weights; less where there are fewer.
 
-    In: `cosines` float32 (group, slots); `own` int64 (n,), each customer's own slot, -1 = none. Out: both
-    (n, count).
+    In: `cosines` float32 (compared, slots); `customers`, `prints` and `own` int64 (n,): numbers, fingerprints of
+    their points, and own slots, -1 = none. Out: `slots` and `weights` (n, count), and the lists of those who can be
+    kept.
     """
-    kept = np.empty(count, np.float32)
+    room = max(count, kept.slots.shape[1])
+    best, places = np.empty(room, np.float32), np.empty(room, np.int32)
     for at in range(len(cosines)):
-        customer = first + at
-        some = select(cosines[at], count, lent.passed, lent.places, kept, slots[customer])
-        slots[customer, some:] = 0
-        weights[customer, some:] = 0.0
-        weigh_neighbours(kept, slots[customer], some, own[customer], weights[customer])
+        i = compared[at]
+        keeps = customers[i] > 0 and len(kept.customers) > 0
+        some = select(cosines[at], room if keeps else count, lent.passed, lent.places, best, places)
+        if keeps:
+            keep(customers[i], prints[i], changes, best, places, some, kept)
+        show(best, places, some, count, own[i], slots[i], weights[i])

@@ -74,6 +74,18 @@ class Nearest(NamedTuple):
     known: bool  # whether there is an index of customers, and be it empty
 
 
+class KeptNearest(NamedTuple):
+    """The nearest slots of customers who were asked for, each customer at the place of the number modulo the places."""
+
+    customers: NDArray[np.int64]  # (places,) 0 = nobody
+    prints: NDArray[np.int64]  # (places,) of the customer's point
+    changes: NDArray[np.int64]  # (places,) of the neighbours' points, that the list knows of
+    sizes: NDArray[np.int64]  # (places,) of the list
+    floors: NDArray[np.float32]  # (places,) no slot outside the list has a greater cosine
+    slots: NDArray[np.int32]  # (places, width)
+    cosines: NDArray[np.float32]  # (places, width)
+
+
 class Shown(NamedTuple):
     """The best of the candidates, best first."""
 

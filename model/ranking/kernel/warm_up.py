@@ -6,9 +6,11 @@ from model.index.item_index import ItemIndex
 from model.purchases.histories import DAY_S, Histories
 from model.ranking.asked import AskedBatch
 from model.ranking.kernel.kernel import Kernel
-from model.ranking.kernel.tables import Demand
+from model.ranking.kernel.nearest_search import NearestSearch
+from model.ranking.kernel.tables import Demand, Lent
 from model.ranking.model import RankingModel, unbound_model
 from model.ranking.parameters import Ranking, Scoring, Weights
+from model.signals.neighbours import Neighbours
 from model.signals.product_votes import ProductVotes
 
 _ITEMS, _SIZE = 16, 8
@@ -20,6 +22,19 @@ def warm_up() -> None:
         model = _model(weights, large=large)
         kernel = Kernel(model, Demand(*(np.zeros(_ITEMS, np.float32) for _ in range(3))))
         kernel.recommend(_asked(), average=np.zeros(_SIZE, np.float32), most=2, shares=True)
+        if model.neighbours is not None:
+            _search_again(model.neighbours)
+
+
+def _search_again(neighbours: Neighbours) -> None:
+    """Ask twice, so that a list is repaired."""
+    search, arrays = NearestSearch(places=1, width=2, least_slots=0), neighbours.arrays()
+    passed, places = np.zeros(len(arrays.points), np.float32), np.zeros(len(arrays.points), np.int32)
+    lent = Lent(places, passed, passed, places)
+    one = np.ones(1, np.int64)
+    slots, weights = np.zeros((1, 1), np.int32), np.zeros((1, 1))
+    for _ in range(2):
+        search.find(one, np.ones((1, _SIZE), np.float32), one, arrays, 1, lent, slots, weights)
 
 
 def _model(weights: Weights | None, *, large: bool) -> RankingModel:

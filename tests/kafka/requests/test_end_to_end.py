@@ -66,6 +66,7 @@ def test_a_customer_who_comes_back_after_being_forgotten_starts_anew(trained):
 def test_an_answer_carries_title_category_and_price_of_the_catalogue(trained):
     about = {"title": "A teapot of stone", "category": "kitchen", "price": 29.5}
     place = trained.buy(purchase("lea", "tea"))[0]
+    trained.ask_after(place, "lea", k=4)  # shown once already, without these words
     trained.client.send(trained.topics.catalog, product("teapot", **about), product("other", title="Something else"))
 
     def shown() -> dict:
@@ -73,3 +74,12 @@ def test_an_answer_carries_title_category_and_price_of_the_catalogue(trained):
         return {name: found["teapot"][name] for name in about}
 
     eventually(lambda: shown() == about, "the catalogue's words are in the answer")
+
+
+def test_an_answer_carries_the_price_that_was_paid_last(trained):
+    def shown(price: float) -> float:
+        place = trained.buy(purchase("mia", items=[{"product_id": "honey", "price": price}]))[0]
+        answer = trained.ask_after(place, "mia", k=10, exclude_purchased=False)
+        return {item["product_id"]: item["price"] for item in answer["recommendations"]}["honey"]
+
+    assert [shown(price) for price in (4.5, 4.5, 2.08)] == [4.5, 4.5, 2.08]

@@ -1,4 +1,4 @@
-"""The plain purchase is read at once, and exactly as the careful reader reads it."""
+"""Plain purchases are read at once, and exactly as the careful reader reads them."""
 
 import json
 
@@ -6,12 +6,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from consumers.decoding.plain_purchases import plain_purchase
 from consumers.decoding.purchases import PurchaseDecoder
 
 NOW_S = 1_800_000_000
 DECODER = PurchaseDecoder(max_future_s=86_400)
-CAREFULLY = {"content-type": b"application/json"}  # a header that may mean something
 
 ids = (
     st.sampled_from(["tea", "", "Tee é", "a\x00", "a\x7f", "a\u00a0b", "x" * 256, "x" * 257, None, 7, 7.0, 7.5])
@@ -46,35 +44,72 @@ events = st.fixed_dictionaries(
 )
 
 
-def plain(**fields):
+def plain(*values):
+    """The purchases among these that are read at once, and the places of the others."""
+    purchases, others = DECODER.decode_plain(values, NOW_S)
+    return list(purchases), others
+
+
+def written_with(profile_id):
+    """The JSON that stands there is taken as it is."""
+    return b'{"profile_id":%b,"occurred_at":"2026-11-22T10:00:00Z","items":[{"product_id":"tea"}]}' % profile_id
+
+
+def written(**fields):
     event = {"profile_id": "ada", "occurred_at": "2026-11-22T10:00:00Z", "items": [{"product_id": "tea"}]}
-    return plain_purchase(json.dumps(event | fields).encode(), NOW_S)
+    return json.dumps(event | fields).encode()
 
 
-@given(events)
-def test_what_is_read_at_once_is_read_as_the_careful_reader_does(event):
-    value = json.dumps(event).encode()
+raw = st.builds(
+    lambda event, escaped: json.dumps(event, ensure_ascii=escaped).encode(errors="replace"), events, st.booleans()
+)
+controls = st.characters(max_codepoint=0x9F).map(lambda c: b'"a%b"' % c.encode()).map(written_with)
 
-    at_once = plain_purchase(value, NOW_S + 86_400)
 
-    if at_once is not None:
-        assert repr(at_once) == repr(DECODER.decode(b"ada", value, CAREFULLY, 0.0, NOW_S))  # NaN is not equal to itself
+@given(st.lists(raw | controls | st.binary(max_size=9), max_size=6))
+def test_what_is_read_at_once_is_read_as_the_careful_reader_does(values):
+    purchases, others = plain(*values)
+
+    carefully = [
+        DECODER.decode(b"ada", value, {}, 0.0, NOW_S) for place, value in enumerate(values) if place not in others
+    ]
+    assert repr(purchases) == repr(carefully)  # NaN is not equal to itself
 
 
 @pytest.mark.parametrize("fields", [{}, {"event_id": "o-1", "brand_id": "acme", "event_type": "purchase", "more": [1]}])
 def test_the_common_form_is_read_at_once(fields):
-    assert plain(**fields) is not None
+    assert plain(written(**fields))[1] == []
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"profile_id": ""}, {"profile_id": "a\x7f"}, {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
+        {"profile_id": ""}, {"profile_id": "a\x7f"}, {"profile_id": "a\x9f"}, {"brand_id": "\n"},
+        {"occurred_at": "2026-11-22T10:00:00"}, {"event_type": "refund"},
         {"occurred_at": "2999-01-01T00:00:00Z"}, {"occurred_at": "1994-12-31T23:59:59Z"}, {"profile_id": 7},
         {"occurred_at": 1_795_341_600}, {"status": "cancelled"}, {"type": "refund"}, {"items": []},
         {"items": [{"product_id": "tea"}] * 2},
+        {"items": [{"product_id": "tea\x7f"}]},
         {"items": [{"product_id": "tea", "price": -1}]},
     ],
 )  # fmt: skip
 def test_what_is_unusual_is_left_to_the_careful_reader(fields):
-    assert plain(**fields) is None
+    assert plain(written(**fields)) == ([], [0])
+
+
+def test_the_places_of_what_is_unusual_are_those_in_the_batch():
+    values = [written(profile_id=f"c-{number}") for number in range(1000)]
+    unusual = {
+        0: b"",
+        127: written(status="paid"),
+        128: b"{",
+        129: written(items=[{"product_id": "tea"}] * 2),
+        999: b"7",
+    }
+    for place, value in unusual.items():
+        values[place] = value
+
+    purchases, others = plain(*values)
+
+    assert others == list(unusual)
+    assert [purchase.profile for purchase in purchases] == [f"c-{i}" for i in range(1000) if i not in unusual]

@@ -35,7 +35,7 @@ def waiting(clock, dropped):
 
 def add(waiting, *offsets, partition=0, deadline_ms=LATER_MS, value=b"{}"):
     for offset in offsets:
-        waiting.add(Record("requests", partition, offset, b"ada", value), deadline_ms)
+        waiting.add([Record("requests", partition, offset, b"ada", value)], [deadline_ms])
 
 
 def take(waiting, most=2, ready=lambda _partition: True):

@@ -269,10 +269,10 @@ class Nowhere:
 
     def __init__(self, inner):
         self.inner = inner
-        self.deadline_ms = inner.deadline_ms
+        self.deadlines_ms = inner.deadlines_ms
 
     def respond(self, records):
-        return [reply.__class__(reply.topic, 7, None, b"", []) for reply in self.inner.respond(records)]
+        return [reply.__class__(reply.topic, 7, None, b"", headers=[]) for reply in self.inner.respond(records)]
 
 
 def test_lag_is_told_for_owned_partitions_and_forgotten_with_them(world):

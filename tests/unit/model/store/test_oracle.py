@@ -71,8 +71,8 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.small_parts = patch("model.store.folding._PART_EVENTS", 3)
-        self.small_parts.start()
+        self.small = patch.multiple("model.store.folding", _PART_EVENTS=3, _DIVIDED_TOGETHER=1, _PRICES_TOGETHER=2)
+        self.small.start()
         self.path = Path(self.folder.name) / "alsobought.db"
         self.oracle = Oracle()
         self.log = {partition: [] for partition in PARTITIONS}
@@ -160,7 +160,7 @@ class StoreAgainstOracle(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "store"):
             self.store._db.close()
-            self.small_parts.stop()
+            self.small.stop()
             self.folder.cleanup()
 
 

@@ -82,15 +82,27 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_half_done(store, no_la
     assert state(store) == (3, 60, 21)
 
 
-def test_a_fold_that_fails_loses_nothing(store):
+def go_on(store):
+    for at in range(store.next_offset(0), 30):
+        store.apply(orders(1, start=at))
+
+
+@pytest.mark.parametrize("refused", ["INSERT ON history", "DELETE ON tail"])
+def test_a_fold_that_fails_loses_nothing_and_goes_on_later(store, refused):
     store._folding.every_events = 1
-    store._db.execute("CREATE TRIGGER no BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk trouble'); END")
+    store._db.execute(f"CREATE TRIGGER no BEFORE {refused} BEGIN SELECT RAISE(ABORT, 'disk trouble'); END")
 
-    store.apply(orders(1, start=3))  # begins to fold
-    with pytest.raises(StoreUnavailable, match="disk trouble"):
-        store.apply(orders(1, start=4))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="disk trouble"):
+            go_on(store)
+    stored = store.next_offset(0)
+    failed = state(store)
+    store._db.execute("DROP TRIGGER no")
+    store.fold()
 
-    assert state(store) == (5, 100, 21)
+    assert stored < 30
+    assert failed == state(store) == (stored, 20 * stored, 21)
+    assert store._db.execute("SELECT count(*) FROM tail").fetchone() == (0,)
 
 
 def test_closing_on_a_full_disk_leaves_the_tail_for_the_next_start(store, path, no_larger_file):

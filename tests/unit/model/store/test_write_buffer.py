@@ -24,9 +24,9 @@ def test_however_orders_come_the_same_lines_wait(most):
     random = np.random.default_rng(most)
     batches = [orders(random, int(count)) for count in random.integers(1, most + 1, 100)]
     tail, together = WriteBuffer(), WriteBuffer()
-    together.add(Orders.joined(batches), {})
+    together.add(Orders.joined(batches))
     for at, batch in enumerate(batches):
-        tail.add(batch, {})
+        tail.add(batch)
         if at % 3 == 0:  # whoever asks in between changes nothing
             tail.of_customer(at % 30)
 
@@ -39,9 +39,9 @@ def test_dividing_what_came_order_by_order_joins_few_arrays(monkeypatch):
     random = np.random.default_rng(1)
     tail, joined = WriteBuffer(), []
     for _ in range(1000):
-        tail.add(orders(random, 1), {})
+        tail.add(orders(random, 1))
     monkeypatch.setattr(Orders, "joined", lambda batches: joined.append(len(batches)) or batches[0])
 
-    tail.parts(100, {})
+    tail.joined()
 
     assert joined[0] <= 10

@@ -2,12 +2,16 @@
 
 import random
 import sqlite3
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model.catalogue.product import Product
 from model.purchases.changes import Forget, LogRecord, Purchase
+from model.store.codec import Orders, pack
+from model.store.dedupe_window import old_event_hashes
 from model.store.reader import read_contents, read_watermark
 from model.store.schema import MIGRATIONS, NewerSchema, StoreUnavailable, open_to_write
 from model.store.statements import HISTORIES_OF
@@ -136,9 +140,28 @@ def all_bought(store):
     return {profile: bought(store, profile) for profile in (f"customer-{at}" for at in range(5))}
 
 
-@pytest.mark.parametrize(("later_batches", "parts_left"), [(0, 5), (1, 3), (2, 1), (3, 0)])
-def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later_batches, parts_left):
+@pytest.fixture
+def small_steps(monkeypatch):
     monkeypatch.setattr("model.store.folding._PART_EVENTS", 2)
+    monkeypatch.setattr("model.store.folding._DIVIDED_TOGETHER", 1)
+    monkeypatch.setattr("model.store.folding._PRICES_TOGETHER", 5)
+
+
+def test_a_fold_goes_a_step_with_each_batch(path, small_steps):
+    store = open_store(path, fold_every_events=12)
+    store.apply(log_of(*(order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,)) for at in range(12))))
+    left = []
+    for at in range(12, 25):
+        store.apply(log_of(order("customer-0", f"q{at}"), start=at))
+        left.append(store._folding.parts_left)
+
+    # how many there are, the prices in three lots, a part of each of five customers, the file; then two at a time
+    assert left == [0] * 9 + [5, 3, 1, 0]
+    store.close()
+
+
+@pytest.mark.parametrize("later_batches", range(14))
+def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, small_steps, later_batches):
     store = open_store(path, fold_every_events=12)
     orders = [order(f"customer-{at % 5}", f"p{at}", prices=(1.0 + at,), event_id=f"e{at}") for at in range(12)]
     store.apply(log_of(*orders))
@@ -147,7 +170,6 @@ def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later
     expected = {f"customer-{at}": [f"p{number}" for number in range(at, 12, 5)] for at in range(5)}
     expected["customer-0"] += [f"q{at}" for at in range(later_batches)]
 
-    assert store._folding.parts_left == parts_left
     assert all_bought(store) == expected
     contents = read_contents(path)
     read = [contents.products[number].product_id for number in contents.histories.products]
@@ -163,6 +185,7 @@ def test_a_fold_on_its_way_or_cut_short_changes_nothing(path, monkeypatch, later
 def test_lines_wait_longer_where_there_are_many_customers(path):
     store = open_store(path, fold_every_events=1)
     store.apply(log_of(*(order(f"customer-{at}") for at in range(30))))
+    store.fold()
     waiting = []
     for at in range(30, 33):
         store.apply(log_of(order("customer-0", f"p{at}"), start=at))
@@ -318,7 +341,7 @@ def test_a_newer_file_is_refused_with_both_versions_in_the_message(path):
         db.execute("PRAGMA user_version=99")
     db.close()
 
-    with pytest.raises(NewerSchema, match="version is 99, this alsobought knows versions up to 1"):
+    with pytest.raises(NewerSchema, match=f"version is 99, this alsobought knows versions up to {len(MIGRATIONS)}"):
         Store(path)
 
 
@@ -330,6 +353,30 @@ def test_an_older_file_is_migrated_forward_and_keeps_its_rows(path):
     assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     assert db.execute("SELECT count(*) FROM meta").fetchone() == (1,)
     db.close()
+
+
+def test_an_order_stored_by_the_first_version_is_still_told_from_a_repeat_of_it(path):
+    folded, waiting = old_event_hashes([("", "o-1"), ("", "o-2")])
+    columns = zip(
+        fields(Orders), (1, 1, 7, 1, waiting, 1, 2.5), ("u4", "u4", "u4", "u2", "u8", "u4", "f4"), strict=True
+    )
+    orders = Orders(**{column.name: np.array([value], dtype) for column, value, dtype in columns})
+    db = open_to_write(path, MIGRATIONS[:1])
+    db.execute("INSERT INTO log VALUES (1, 'cluster', 'purchases', 'id-1', 0, 0, 2, 1)")
+    db.execute("INSERT INTO product(id, brand, product_id) VALUES (1, '', 'tea')")
+    db.execute("INSERT INTO customer VALUES ('ada', 1, 1)")
+    db.execute("INSERT INTO meta VALUES ('last_customer', '1')")
+    db.execute("INSERT INTO recent_event VALUES (1, ?)", (folded.to_bytes(8, "little"),))
+    db.execute("INSERT INTO tail(orders) VALUES (?)", (pack(orders),))
+    db.close()
+    applied = []
+    for first in (2, 5):  # before and after all is folded and opened again
+        store = open_store(path)
+        counts = store.apply(log_of(*[order(event_id=f"o-{number}") for number in (1, 2, first)], start=first))
+        applied.append((counts.applied, counts.duplicate))
+        store.close()
+
+    assert applied == [(0, 3), (1, 2)]
 
 
 def test_a_file_that_is_no_database_is_refused_with_the_remedy(path):

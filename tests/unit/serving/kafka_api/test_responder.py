@@ -217,7 +217,7 @@ def test_what_is_in_time_is_answered_whatever_the_clocks_say(shop, responder, he
     record = request(headers=headers, timestamp_ms=timestamp_ms, k=1, **fields)
     (reply,) = responder.respond([record])
 
-    assert responder.deadline_ms(record) >= NOW_MS
+    assert responder.deadlines_ms([record])[0] >= NOW_MS
     assert len(read(reply)["recommendations"]) == 1
     assert metrics(shop)["alsobought_requests_expired_total"] == 0
 
@@ -233,7 +233,7 @@ def test_what_is_in_time_is_answered_whatever_the_clocks_say(shop, responder, he
 def test_a_deadline_is_known_before_the_request_is_decoded_unless_only_its_body_names_it(
     responder, headers, fields, deadline_ms
 ):
-    assert responder.deadline_ms(request(headers=headers, **fields)) == deadline_ms
+    assert responder.deadlines_ms([request(headers=headers, **fields)]) == [deadline_ms]
 
 
 def test_a_deadline_that_passes_while_the_batch_is_worked_on_is_kept(shop, responder, clock, monkeypatch):

@@ -434,6 +434,19 @@ def test_biases_of_a_large_model_are_brought_up_to_date_over_several_turns(shop,
     np.testing.assert_allclose(model.model.index.bias, expected, rtol=1e-6)
 
 
+def test_biases_are_all_brought_up_to_date_though_many_products_sell_in_every_turn(shop, monkeypatch):
+    monkeypatch.setattr(live_model, "_REWRITTEN_TOGETHER", 3)
+    model = shop.models.live[""]
+    rows = len(model.numbers)
+    model.model.index.set_bias(np.arange(rows), np.full(rows, 99.0, np.float32))
+    for at in range(-(-rows // 3) + 1):
+        shop.demand.add(np.array(model.numbers[:4]), np.full(4, 1_760_000_000 + at))
+        shop.models.turn()
+
+    assert rows > 6
+    assert 99.0 not in model.model.index.bias
+
+
 def test_a_product_that_stands_twice_in_a_model_is_refused(shop):
     opened = open_model(shop.folder / "models", versions(shop)[0])
     numbers = opened.snapshot.products.numbers.astype(np.int64)

@@ -1,6 +1,7 @@
 """What is recommended to whom: a really learnt model, a real store, and no Kafka."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from model.catalogue.product import Product
+from model.ranking.model import RankingModel
 from serving.recommendation.request import Request
 from tests.builders.small_shop import BRANDED, CAMPING, DAY_S, NOW_S, TEA, SmallShop, announcement, learn
 
@@ -461,3 +463,66 @@ def test_no_answer_breaks_its_promises(shop, request):
         assert {shop.product(item.number).product_id for item in answer.items} <= set(request.only)
     if request.brand_id is not None:
         assert {shop.product(item.number).brand for item in answer.items} <= {request.brand_id}
+
+
+@ANY_SHOP
+@given(requests=st.lists(REQUESTS, min_size=1, max_size=25))
+def test_what_the_history_holds_is_left_out_as_if_it_were_named(shop, requests, ask_models):
+    """Where purchases may not be shown again, the model leaves them out by itself: they need not be listed."""
+    asked = []
+
+    def both(model, batch, **how):
+        shown = recommend(model, batch, **how)
+        bought = [batch.histories.products[start:end] for start, end in pairwise(batch.histories.starts.tolist())]
+        rows = [rows_of(model, numbers) for numbers in bought]
+        named = replace(
+            batch,
+            repeats=[True] * len(batch),
+            excluded=[
+                excluded if repeats else np.union1d(excluded, mine)
+                for excluded, repeats, mine in zip(batch.excluded, batch.repeats, rows, strict=True)
+            ],
+        )
+        asked.append((shown, recommend(model, named, **how)))
+        return shown
+
+    recommend = ask_models(both)
+    shop.recommender.answer(requests)
+
+    for one, other in asked:
+        assert [*map(np.ndarray.tolist, arrays(one))] == [*map(np.ndarray.tolist, arrays(other))]
+
+
+def rows_of(model, numbers):
+    rows = model.row_of_number[numbers[numbers < len(model.row_of_number)]]
+    return rows[rows >= 0]
+
+
+def arrays(shown):
+    return shown.starts, shown.rows, shown.scores, shown.reasons, shown.able
+
+
+@pytest.fixture
+def ask_models(monkeypatch):
+    """Lets every model recommend by another function, which may ask the real one that is returned."""
+    real = RankingModel.recommend
+
+    def by(function):
+        monkeypatch.setattr(RankingModel, "recommend", function)
+        return real
+
+    return by
+
+
+def test_a_score_that_is_no_number_is_the_models_fault(shop, ask_models):
+    shop.buy("ada", "tea")
+
+    def without_scores(model, batch, **how):
+        shown = recommend(model, batch, **how)
+        return replace(shown, scores=np.full_like(shown.scores, np.nan))
+
+    recommend = ask_models(without_scores)
+    with capture_logs():
+        answer = shop.ask("ada", k=3)
+
+    assert (answer.degraded, strategies(answer), len(answer.items)) == ("model_error", {"popular"}, 3)
