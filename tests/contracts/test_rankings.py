@@ -3,7 +3,10 @@ model. `alike` says what counts as the same.
 """
 
 import importlib
+import json
 import pkgutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +16,12 @@ from hypothesis import strategies as st
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.recommender import OfflineRecipe, learn_offline
-from model.purchases.histories import DAY_S, Histories
+from model.purchases.histories import DAY_S, Histories, of_customers
 from model.ranking import kernel
 from model.ranking.kernel import reference
 from model.ranking.model import NOT_FOR_SALE
 from model.ranking.parameters import Scoring, Weights
-from model.signals.neighbours import NeighbourParameters
+from model.signals.neighbours import NeighbourParameters, take_up
 from model.signals.product_votes import VoteParameters
 from tests.builders.made_up_models import (
     NOW_S,
@@ -32,7 +35,7 @@ from tests.builders.made_up_models import (
 from tests.builders.shop_histories import shop_histories
 from tests.contracts.alike import ask_both, assert_alike, assert_sums
 
-ITEMS, CUSTOMERS = 1500, 400
+ITEMS, CUSTOMERS, MANY = 1500, 400, 7000
 ALL = np.arange(ITEMS)
 ODD = ALL % 2 == 1
 BOOST = np.random.default_rng(4).normal(size=ITEMS).astype(np.float32)
@@ -273,6 +276,25 @@ def test_what_sells_and_what_is_withdrawn_is_in_the_next_answer(compilation, for
         assert_alike(model, asked_batch(some(k=20, only=gone.tolist(), addend=BOOST)))
 
 
+def test_neighbours_that_are_kept_for_a_customer_are_those_of_now(compilation):
+    ask_where_many_bought(compilation)
+
+
+def ask_where_many_bought(compilation):
+    """So many customers that the nearest of each are kept: asked, and again after purchases and customers who left."""
+    histories = made_up_histories(ITEMS - 100, MANY, longest=12)
+    model = alive(made_up_model(histories, ITEMS), compilation)
+    assert len(model.neighbours) > 4096
+    asks = [ask_of(histories, i) for i in range(0, MANY, MANY // 200)]
+    for step in range(3):
+        assert_alike(model, asked_batch(asks), ties=1)
+        for customer in range(1 + step, MANY, 30):
+            model.neighbours.remove(customer)
+        moved = of_customers(histories, np.arange(step, MANY, 50))
+        shifted = replace(moved, products=(moved.products * 7 + step) % (ITEMS - 100) + 1)
+        take_up(model.neighbours, model.encoder, shifted, model.demand.now_s)
+
+
 def test_a_shop_that_has_withdrawn_everything_shows_nothing(compilation):
     model = made_up_model(HISTORIES, ITEMS)
     model.withdrawn[:] = True
@@ -421,8 +443,11 @@ def test_any_small_model_answers_any_requests_alike(compilation, data):
 
 ASKED_BY_PYTHON = {
     "histories.weigh", "histories.query_vectors", "candidates.find", "lists.probe", "lists.by_list", "lists.read",
-    "likely.choose", "nearest.points", "nearest.find_nearest", "second_stage.order",
+    "likely.choose", "nearest.points_of", "nearest.find_nearest", "second_stage.order",
     "second_stage.order_by_first_stage", "explained.explain", "shares.divide",
+    "kept_nearest.fingerprints",
+    "kept_nearest.divide",
+    "kept_nearest.repair",
 }  # fmt: skip
 
 
@@ -443,13 +468,42 @@ def made_before(compilation):
     return signatures()
 
 
-def test_no_request_has_a_function_compiled_anew(compilation, shop, divided, made_before):
-    """Whatever was asked above, too."""
+def test_no_request_above_had_a_function_compiled_anew(compilation, shop, divided, made_before):
+    ask_for_everything(compilation, shop, divided)
+
+    assert signatures() == made_before
+
+
+@pytest.mark.slow("a process of its own, where nothing else has asked")
+def test_warming_up_makes_every_function_for_the_types_of_every_request(compilation):
+    asked = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    before, after = json.loads(asked.stdout)
+
+    assert after == before
+    assert {name: before[name] for name in ASKED_BY_PYTHON} == dict.fromkeys(ASKED_BY_PYTHON, 1)
+
+
+ALONE = """
+import json
+from config.settings import Settings
+from model.ranking.kernel.compilation import Compilation
+from tests.contracts import test_rankings as asked
+
+compilation = Compilation(Settings().kernel_folders)
+compilation.run()
+before = asked.signatures()
+made = (asked.made_up_model(asked.HISTORIES, asked.ITEMS, lists=lists) for lists in (False, True))
+asked.ask_for_everything(compilation, *(asked.alive(model, compilation) for model in made))
+asked.ask_where_many_bought(compilation)
+print(json.dumps([before, asked.signatures()]))
+"""
+
+
+def ask_for_everything(compilation, shop, divided):
+    """Every option, of exact and divided models, with whole numbers for weights and arrays of other kinds."""
     whole = Weights(affinity=1, popularity=0, trend=0, neighbours=1, votes=2)
     asks = [replace(ask, **asked) for ask, asked in zip(some(count=len(PLAIN)), PLAIN.values(), strict=True)]
     for model in (shop, divided, alive(made_up_model(HISTORIES, ITEMS, weights=whole), compilation)):
         ask_both(model, asked_batch(asks, dtype=np.int32, read_only=True))
         model.recommend(asked_batch(asks), average=np.zeros(model.vectors.shape[1]))
-
-    assert signatures() == made_before
-    assert {made_before[name] for name in ASKED_BY_PYTHON} == {1}
