@@ -1,6 +1,7 @@
 """What several unit tests need: the small shop, learnt once per run, and what Python's client can not do."""
 
 import ctypes as ct
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ from confluent_kafka import cimpl
 from config.settings import Settings
 from consumers.kafka.clients import KafkaClients
 from consumers.kafka.embedded_broker import EmbeddedBroker
-from model.ranking.kernel.compilation import Compilation
+from model.ranking.kernel.compilation import Compilation, folder_in
 from tests.builders.small_shop import SmallShop, copied, open_shop, trained_folder
 from tests.builders.worker_world import World, clients_of
 
 _TOPIC, _VALUE, _HEADERS, _END = 1, 4, 10, 0
+
+os.environ["NUMBA_CACHE_DIR"] = str(folder_in(Settings().kernel_folders[0]))
 
 
 @pytest.fixture
@@ -108,7 +111,10 @@ def untrained_shop(trained: Path, tmp_path: Path) -> Iterator[SmallShop]:
 
 @pytest.fixture(scope="session")
 def compilation() -> Compilation:
-    """The kernel as machine code, compiled once per machine and source into the user's cache."""
+    """The kernel as machine code, compiled once per machine and source into the user's cache.
+
+    numba asks for its folder when the kernel's functions are first imported: while tests are collected, perhaps.
+    """
     complaints: list[str] = []
     made = Compilation(Settings().kernel_folders, on_failure=complaints.append)
     made.run()

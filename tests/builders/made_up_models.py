@@ -15,6 +15,7 @@ from model.signals.demand import Demand
 from model.signals.product_votes import ProductVotes
 
 NOW_S = 1_700_006_400
+_WEIGHTS, _SCORING = Weights(), Scoring()
 NEVER_SOLD = 3  # the last rows stand for products that were never sold here
 
 
@@ -87,8 +88,8 @@ def made_up_model(
     items: int,
     *,
     dimension: int = 16,
-    weights: Weights | None = Weights(),
-    scoring: Scoring = Scoring(),
+    weights: Weights | None = _WEIGHTS,
+    scoring: Scoring = _SCORING,
     lists: bool = False,
     neighbours: bool = True,
     seed: int = 1,

@@ -12,8 +12,9 @@ import numpy as np
 from model.ranking.asked import AskedBatch, Recommended
 from model.ranking.kernel import reference
 from model.ranking.model import RankingModel
+from model.ranking.shares import COLUMNS
 
-SCORES = 2e-6  # relative, of a score of at least 1
+SCORES = 2e-6  # of the sizes of a score's parts together, which may cancel each other
 TIED = 1e-6
 SUMS = 1e-5
 
@@ -60,12 +61,19 @@ def assert_sums(answer: Recommended, within: float = SUMS) -> None:
 def _alike(model: RankingModel, asked: AskedBatch, both: Both, i: int) -> bool:
     mine = slice(both.expected.starts[i], both.expected.starts[i + 1])
     expected, given = both.expected, both.given
-    if not np.allclose(given.scores[mine], expected.scores[mine], rtol=SCORES, atol=SCORES):
+    if (np.abs(given.scores[mine] - expected.scores[mine]) > SCORES * _sizes(expected)[mine]).any():
         return False
     other = np.flatnonzero(given.rows[mine] != expected.rows[mine])
     if len(other) and not _tied(model, asked, both, i, other):
         return False
     return all(_explained_alike(both, at) for at in range(mine.start, mine.stop) if at - mine.start not in other)
+
+
+def _sizes(answer: Recommended) -> np.ndarray:
+    """float64 (n_shown,): 1 + what the parts of each score would add up to, were all of them positive."""
+    assert answer.shares is not None
+    sizes = {name: np.abs(getattr(answer.shares, name)) for name in ("purchases", *COLUMNS)}
+    return 1 + replace(answer.shares, **sizes).sums()
 
 
 def _tied(model: RankingModel, asked: AskedBatch, both: Both, i: int, places: np.ndarray) -> bool:
@@ -88,7 +96,7 @@ def _explained_alike(both: Both, at: int) -> bool:
     assert given.shares is not None
     mine = slice(expected.shares.starts[at], expected.shares.starts[at + 1])
     assert given.shares.rows[mine].tolist() == expected.shares.rows[mine].tolist()
-    for name in ("popularity", "trend", "neighbours", "votes_base", "addend"):
+    for name in COLUMNS:
         np.testing.assert_allclose(
             getattr(given.shares, name)[at], getattr(expected.shares, name)[at], rtol=SUMS, atol=SUMS, err_msg=name
         )

@@ -2,6 +2,11 @@
 model. `alike` says what counts as the same.
 """
 
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +16,12 @@ from hypothesis import strategies as st
 
 from model.embeddings.parameters import TrainingParameters
 from model.offline.recommender import OfflineRecipe, learn_offline
-from model.purchases.histories import DAY_S, Histories
+from model.purchases.histories import DAY_S, Histories, of_customers
+from model.ranking import kernel
+from model.ranking.kernel import reference
 from model.ranking.model import NOT_FOR_SALE
 from model.ranking.parameters import Scoring, Weights
-from model.signals.neighbours import NeighbourParameters
+from model.signals.neighbours import NeighbourParameters, take_up
 from model.signals.product_votes import VoteParameters
 from tests.builders.made_up_models import (
     NOW_S,
@@ -26,9 +33,9 @@ from tests.builders.made_up_models import (
     made_up_model,
 )
 from tests.builders.shop_histories import shop_histories
-from tests.contracts.alike import ask_both, assert_alike
+from tests.contracts.alike import ask_both, assert_alike, assert_sums
 
-ITEMS, CUSTOMERS = 1500, 400
+ITEMS, CUSTOMERS, MANY = 1500, 400, 7000
 ALL = np.arange(ITEMS)
 ODD = ALL % 2 == 1
 BOOST = np.random.default_rng(4).normal(size=ITEMS).astype(np.float32)
@@ -92,10 +99,10 @@ def test_every_option_is_answered_alike(shop, asked):
 
 @pytest.mark.parametrize("k", [0, 1, 2, 64, 65, 199, 200, 201, 500, 1000, ITEMS + 5])
 def test_as_many_as_asked_are_given(shop, k):
-    both = assert_alike(shop, asked_batch(some(count=12, k=k)))
+    both = assert_alike(shop, asked_batch(some(count=4, k=k)))
 
-    assert (np.diff(both.given.starts) <= k).all()
-    assert np.diff(both.given.starts).max() == min(k, np.diff(both.given.starts).max())
+    own = [len(bought_of(shop, ask)) for ask in some(count=4)]
+    assert np.diff(both.given.starts).tolist() == [min(k, ITEMS - mine) for mine in own]
 
 
 def test_customers_of_one_batch_ask_for_different_things(shop):
@@ -255,9 +262,11 @@ def test_what_sells_and_what_is_withdrawn_is_in_the_next_answer(compilation, for
     first = ask_both(model, asked_batch(some(k=20))).given
     gone, sold = np.unique(first.rows)[::2], np.arange(20, 40, dtype=np.uint32)
     model.withdrawn[gone] = True
-    changed = model.demand.add(np.repeat(sold, 30), np.full(600, NOW_S, np.uint32))
-    rows = model.row_of_number[changed[changed < len(model.row_of_number)]]
-    model.refresh(np.union1d(rows[rows >= 0], gone))
+    before = model.demand.popularity_and_trend(model.number_of_row)
+    model.demand.add(np.repeat(sold, 30), np.full(600, NOW_S, np.uint32))
+    after = model.demand.popularity_and_trend(model.number_of_row)
+    rows = np.flatnonzero(np.not_equal(before, after).any(axis=0))
+    model.refresh(np.union1d(rows, gone))
 
     both = ask_both(model, asked_batch(some(k=20)))
     assert not set(gone.tolist()) & set(both.given.rows.tolist())
@@ -265,6 +274,25 @@ def test_what_sells_and_what_is_withdrawn_is_in_the_next_answer(compilation, for
     if form == "exact":
         assert_alike(model, asked_batch(some(k=20)))
         assert_alike(model, asked_batch(some(k=20, only=gone.tolist(), addend=BOOST)))
+
+
+def test_neighbours_that_are_kept_for_a_customer_are_those_of_now(compilation):
+    ask_where_many_bought(compilation)
+
+
+def ask_where_many_bought(compilation):
+    """So many customers that the nearest of each are kept: asked, and again after purchases and customers who left."""
+    histories = made_up_histories(ITEMS - 100, MANY, longest=12)
+    model = alive(made_up_model(histories, ITEMS), compilation)
+    assert len(model.neighbours) > 4096
+    asks = [ask_of(histories, i) for i in range(0, MANY, MANY // 200)]
+    for step in range(3):
+        assert_alike(model, asked_batch(asks), ties=1)
+        for customer in range(1 + step, MANY, 30):
+            model.neighbours.remove(customer)
+        moved = of_customers(histories, np.arange(step, MANY, 50))
+        shifted = replace(moved, products=(moved.products * 7 + step) % (ITEMS - 100) + 1)
+        take_up(model.neighbours, model.encoder, shifted, model.demand.now_s)
 
 
 def test_a_shop_that_has_withdrawn_everything_shows_nothing(compilation):
@@ -297,13 +325,76 @@ def test_the_small_shop_is_answered_alike(compilation):
 
 def shared(both):
     """Of what the reference shows, the part that the kernel shows."""
-    pairs = list(zip(shown_to(both.expected), shown_to(both.given), strict=True))
-    return sum(len(one & other) for one, other in pairs) / max(sum(len(one) for one, _ in pairs), 1)
+    return common(both.expected, both.given)
+
+
+def common(one, other):
+    """Of what one shows, the part that the other shows; 1 where nothing is."""
+    pairs = list(zip(shown_to(one), shown_to(other), strict=True))
+    return 1 - sum(len(mine - theirs) for mine, theirs in pairs) / max(sum(len(mine) for mine, _ in pairs), 1)
 
 
 def shown_to(answer):
     """What each customer is shown."""
     return [set(some.tolist()) for some in np.split(answer.rows, answer.starts[1:-1])]
+
+
+@pytest.fixture(scope="module")
+def divided(compilation):
+    """The made-up shop once more, searched by lists."""
+    made = alive(made_up_model(HISTORIES, ITEMS, lists=True), compilation)
+    assert made.index.lists is not None
+    return made
+
+
+@pytest.mark.parametrize("asked", PLAIN.values(), ids=PLAIN)
+def test_every_option_is_kept_to_by_lists(divided, asked):
+    both = ask_both(divided, asked_batch(some(**asked)))
+
+    assert shared(both) >= 0.99
+    assert both.given.starts.tolist() == both.expected.starts.tolist()
+    shown = set(both.given.rows.tolist())
+    assert not set(asked.get("excluded", ())) & shown
+    assert asked.get("only") is None or shown <= set(asked["only"])
+    assert "allowed" not in asked or asked["allowed"][list(shown)].all()
+    assert_sums(both.given)
+
+
+@pytest.mark.parametrize("k", [0, 1, 200, 1000, ITEMS + 5])
+def test_as_many_as_asked_are_given_by_lists(divided, k):
+    both = ask_both(divided, asked_batch(some(count=12, k=k)))
+
+    assert shared(both) >= 0.99
+    assert both.given.starts.tolist() == both.expected.starts.tolist()
+
+
+def test_customers_of_one_batch_ask_for_different_things_by_lists(divided):
+    mixed = [replace(ask, **asked) for ask, asked in zip(some(count=len(PLAIN)), PLAIN.values(), strict=True)]
+
+    both = ask_both(divided, asked_batch([*mixed, *HISTORIES_OF.values()]))
+    assert shared(both) >= 0.99
+    assert both.given.starts.tolist() == both.expected.starts.tolist()
+
+
+@pytest.mark.slow("divides 50,000 products into lists")
+@pytest.mark.parametrize("weights", [Weights(), None], ids=["both stages", "the index alone"])
+def test_a_large_catalogue_is_answered_alike_and_as_well_by_lists(compilation, weights):
+    items = 50_000
+    histories = made_up_histories(items - 100, 2000)
+    made = made_up_model(histories, items, dimension=64, weights=weights, lists=True)
+    exact = made_up_model(histories, items, dimension=64, weights=weights)
+    exact.refresh(np.arange(items))
+    asked = asked_batch([ask_of(histories, i) for i in range(512)])
+
+    both = ask_both(alive(made, compilation), asked)
+    assert made.index.lists is not None
+    best = reference.recommended(exact, asked, average=exact.index.average_output())
+    assert shared(both) >= 0.99
+    assert common(best, both.given) >= common(best, both.expected)
+    assert_sums(both.given)
+
+
+# -- whatever comes
 
 
 def small_histories(products, sizes, random):
@@ -345,3 +436,74 @@ def test_any_small_model_answers_any_requests_alike(compilation, data):
     ]  # fmt: skip
 
     assert_alike(alive(model, compilation), asked_batch(asks, dtype=data.draw(st.sampled_from([np.int32, np.int64]))))
+
+
+# -- the machine code
+
+
+ASKED_BY_PYTHON = {
+    "histories.weigh", "histories.query_vectors", "candidates.find", "lists.probe", "lists.by_list", "lists.read",
+    "likely.choose", "nearest.points_of", "nearest.find_nearest", "second_stage.order",
+    "second_stage.order_by_first_stage", "explained.explain", "shares.divide",
+    "kept_nearest.fingerprints",
+    "kept_nearest.divide",
+    "kept_nearest.repair",
+}  # fmt: skip
+
+
+def signatures():
+    """For how many types each function of the kernel is machine code, by its name."""
+    rooms = [one.name for one in pkgutil.iter_modules(kernel.__path__) if one.name != "compile"]
+    return {
+        f"{room}.{name}": len(value.signatures)
+        for room in rooms
+        for name, value in vars(importlib.import_module(f"{kernel.__name__}.{room}")).items()
+        if hasattr(value, "signatures") and value.__module__.endswith(f".{room}")
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_before(compilation):
+    """What was machine code before anything was asked."""
+    return signatures()
+
+
+def test_no_request_above_had_a_function_compiled_anew(compilation, shop, divided, made_before):
+    ask_for_everything(compilation, shop, divided)
+
+    assert signatures() == made_before
+
+
+@pytest.mark.slow("a process of its own, where nothing else has asked")
+def test_warming_up_makes_every_function_for_the_types_of_every_request(compilation):
+    asked = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    before, after = json.loads(asked.stdout)
+
+    assert after == before
+    assert {name: before[name] for name in ASKED_BY_PYTHON} == dict.fromkeys(ASKED_BY_PYTHON, 1)
+
+
+ALONE = """
+import json
+from config.settings import Settings
+from model.ranking.kernel.compilation import Compilation
+from tests.contracts import test_rankings as asked
+
+compilation = Compilation(Settings().kernel_folders)
+compilation.run()
+before = asked.signatures()
+made = (asked.made_up_model(asked.HISTORIES, asked.ITEMS, lists=lists) for lists in (False, True))
+asked.ask_for_everything(compilation, *(asked.alive(model, compilation) for model in made))
+asked.ask_where_many_bought(compilation)
+print(json.dumps([before, asked.signatures()]))
+"""
+
+
+def ask_for_everything(compilation, shop, divided):
+    """Every option, of exact and divided models, with whole numbers for weights and arrays of other kinds."""
+    whole = Weights(affinity=1, popularity=0, trend=0, neighbours=1, votes=2)
+    asks = [replace(ask, **asked) for ask, asked in zip(some(count=len(PLAIN)), PLAIN.values(), strict=True)]
+    for model in (shop, divided, alive(made_up_model(HISTORIES, ITEMS, weights=whole), compilation)):
+        ask_both(model, asked_batch(asks, dtype=np.int32, read_only=True))
+        model.recommend(asked_batch(asks), average=np.zeros(model.vectors.shape[1]))

@@ -44,7 +44,7 @@ class Compilation:
         They hold the code for all versions and processors side by side. `on_done` is told the seconds that it took;
         both are called from a thread of their own.
         """
-        self._folders = [folder / _fingerprint() for folder in folders]
+        self._folders = [folder_in(folder) for folder in folders]
         self._on_done, self._on_failure = on_done, on_failure
         self.kernel: Callable[..., Kernel] | None = None  # the class, once its functions are machine code
 
@@ -83,10 +83,15 @@ def load(folder: Path | None) -> None:
 
 def load_if_compiled(folders: Sequence[Path]) -> bool:
     """Load it if one of these folders holds it; returns whether."""
-    there = _there([folder / _fingerprint() for folder in folders])
+    there = _there([folder_in(folder) for folder in folders])
     if there is not None:
         load(there)
     return there is not None
+
+
+def folder_in(folder: Path) -> Path:
+    """The folder in `folder` that is for this very version and processor."""
+    return folder / _fingerprint()
 
 
 def compile_into(folder: Path) -> Path:
@@ -94,7 +99,7 @@ def compile_into(folder: Path) -> Path:
 
     Who else compiles into it at the same time is waited for, and its code is taken.
     """
-    inside = folder / _fingerprint()
+    inside = folder_in(folder)
     inside.mkdir(parents=True, exist_ok=True)
     with (inside / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
