@@ -390,7 +390,7 @@ def test_a_large_catalogue_is_answered_alike_and_as_well_by_lists(compilation, w
     assert made.index.lists is not None
     best = reference.recommended(exact, asked, average=exact.index.average_output())
     assert shared(both) >= 0.99
-    assert common(best, both.given) >= common(best, both.expected)
+    assert common(best, both.given) >= common(best, both.expected) - 0.001
     assert_sums(both.given)
 
 
