@@ -45,7 +45,6 @@ _PRAGMAS = (
     "PRAGMA synchronous=NORMAL",  # a power cut may lose the last batches, and their offsets with them: Kafka has both
     "PRAGMA secure_delete=ON",  # else the names of the forgotten stay where a page was split; costs nothing measurable
     "PRAGMA cache_size=-65536",
-    "PRAGMA mmap_size=2147418112",  # SQLite's most: random histories of a million customers take half the time
 )
 
 _BUSY_TIMEOUT_S = 10
