@@ -14,7 +14,7 @@ def _end_with_input() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(10)
-    if ENDS_WITH_INPUT in sys.argv:
+    if ENDS_WITH_INPUT in sys.argv:  # beside a service that answers
+        os.nice(10)
         threading.Thread(target=_end_with_input, daemon=True).start()
     sys.stdout.write(f"{compile_into(Path(sys.argv[1]))}\n")
