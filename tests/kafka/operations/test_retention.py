@@ -165,7 +165,7 @@ def test_transactions_are_no_loss(broker, tmp_path):
         shop.service.start()
 
         assert shop.service.metric("alsobought_history_lost_records_total") == 0
-        without_purchase = place.offset + 1 - 7  # aborted ones that reached the log, and the ends of transactions
+        without_purchase = place[1] + 1 - 7  # aborted ones that reached the log, and the ends of transactions
         assert without_purchase >= 4
         assert shop.service.metric('alsobought_history_missing_records{reason="unclear"}') == without_purchase
         assert "warnings" not in json.loads(shop.service.get("/ready")[1])
