@@ -69,7 +69,8 @@ class ModelMetrics:
         )
         self.kernel_compiled = families.gauge(
             "kernel_compiled",
-            "1: answers are ranked by the compiled kernel; 0: by the reference, at several times the processor time.",
+            "1: the compiled kernel ranks for the models that answer; 0: the reference does, at several times the "
+            "processor time, or no model answers.",
         )
         self.vocabulary_products = families.gauge("vocabulary_products", "Products that the model knows.")
         self.brands = families.gauge("brand_models", "Brands with a model of their own that answers.")

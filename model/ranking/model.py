@@ -62,6 +62,11 @@ class RankingModel:
         """Whether what neighbours bought decides anything."""
         return self.ranking.weights is not None and self.ranking.weights.neighbours != 0
 
+    @property
+    def ranks_by_kernel(self) -> bool:
+        """Whether `recommend` is answered by the kernel, and not by the reference."""
+        return self.live is not None and self.live.kernel_of(self) is not None
+
     # -- made for somewhere, or for some time
 
     def bind(

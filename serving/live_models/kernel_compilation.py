@@ -5,17 +5,15 @@ from pathlib import Path
 
 import structlog
 
-from consumers.observability.metrics import Metrics
 from model.ranking.kernel.compilation import Compilation
 
 log = structlog.get_logger(__name__)
 
 
-def begin_compiling(folders: Sequence[Path], metrics: Metrics) -> Compilation:
+def begin_compiling(folders: Sequence[Path]) -> Compilation:
     """Compile, or load what was compiled before, in a thread; until it is there the reference ranks."""
 
     def done(seconds: float) -> None:
-        metrics.model.kernel_compiled.set(1)
         log.info("kernel_compiled", seconds=round(seconds, 1))
 
     def failed(error: str) -> None:

@@ -131,6 +131,8 @@ class OpenedModel:
 def open_model(models: Path, version: str, manifest_sha256: str | None = None) -> OpenedModel:
     """Read and check a version. Raises `SnapshotRefused`."""
     snapshot = open_snapshot(models, version, manifest_sha256)
+    if snapshot.model.index.lists is not None:
+        _ = snapshot.model.index.lists.layout  # for the kernel: here nobody waits for it
     return OpenedModel(snapshot, snapshot.products.rows_of_brands(), snapshot.model.index.average_output())
 
 

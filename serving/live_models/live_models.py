@@ -172,6 +172,8 @@ class LiveModels:
         for model in self.live.values():
             model.follow()
             model.follow_buyers(self.buyers, self.store, self.pace.neighbours_s / len(self.live))
+        by_kernel = [model.model.ranks_by_kernel for model in self.live.values()]
+        self.metrics.model.kernel_compiled.set(bool(by_kernel) and all(by_kernel))
         self.metrics.model.neighbours_waiting.set(sum(model.waiting for model in self.live.values()))
 
     def catalogue_changed(self, numbers: Sequence[int]) -> None:
@@ -214,7 +216,8 @@ class LiveModels:
             except Empty:
                 return None
             if isinstance(found, OpenedModel):
-                self._binding = _Binding(opening, found.snapshot.folder, bind_in_steps(found, self.store, self.demand))
+                steps = bind_in_steps(found, self.store, self.demand, self.compilation)
+                self._binding = _Binding(opening, found.snapshot.folder, steps)
             else:
                 self._refuse(opening, found)
                 self._opening.remove(opening)

@@ -75,7 +75,7 @@ def assemble(base: Base, beside: Sequence[Listener] = ()) -> Parts:
         metrics=base.metrics,
         buyers=base.buyers,
         pace=base.pace,
-        compilation=begin_compiling(base.settings.kernel_folders, base.metrics) if _compiles(base) else None,
+        compilation=begin_compiling(base.settings.kernel_folders) if _compiles(base) else None,
     )
     recommender, clock = Recommender(base.store, base.demand, models, base.metrics.answers.timed), DeadlineClock()
     responder = _responder(base, partitions, recommender, clock)

@@ -18,7 +18,7 @@ class ListSearch:
     def __init__(self, rows: InvertedRows) -> None:
         """8 bytes a row beside what is there."""
         self._rows = rows
-        layout = rows.layout()
+        layout = rows.layout
         self._middles = layout.middles
         self._lists = Lists(
             halves=fixed(layout.halves.view(np.uint16), np.uint16),
