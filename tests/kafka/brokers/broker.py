@@ -113,7 +113,14 @@ class RealBroker(Broker):
         """Let a topic have so many, and wait until clients see it."""
         admin = self.admin
         admin.create_partitions([NewPartitions(name, partitions)])[name].result()
-        eventually(lambda: _is_led(admin, name, partitions), f"{name} has {partitions} partitions", ADMIN_TIMEOUT_S)
+        eventually(
+            lambda: _is_led(
+                self.admin, name, partitions
+            ),  # a new one: one that knew the topic may go on by what it knew
+            f"{name} has {partitions} partitions",
+            ADMIN_TIMEOUT_S,
+            every_s=0.3,
+        )
 
     def delete_topics(self, *names: str) -> None:
         admin = self.admin
