@@ -88,6 +88,8 @@ def _set_offsets(probed: I32, sizes: I64, offset_of: I64, on: bool) -> None:
     """By list: where its rows begin among those that the customer was compared with, -1 = it was not read."""
     total = 0
     for number in probed:
+        if number < 0:
+            break
         offset_of[number] = total if on else -1
         total += sizes[number]
 

@@ -27,10 +27,14 @@ def widen(halves: U16, begin: int, size: int, bits: U32) -> F32:
 
 @compiled
 def probe(first: int, middles: F32, probes: int, lent: Lent, probed: I32) -> None:
-    """The `probes` most promising lists into `probed`, for the customers from `first` on."""
+    """The `probes` most promising lists into `probed`, for the customers from `first` on.
+
+    -1 behind them where there are fewer: a list that promises nothing, an empty one say, is never read.
+    """
     kept = np.empty(probes, np.float32)
     for at in range(len(middles)):
-        select(middles[at], probes, lent.passed, lent.places, kept, probed[first + at])
+        found = select(middles[at], probes, lent.passed, lent.places, kept, probed[first + at])
+        probed[first + at, found:] = -1
 
 
 @compiled
@@ -43,13 +47,16 @@ def by_list(probed: I32, starts: I64, customers: I32, offsets: I64, places: I64,
     starts[:] = 0
     for customer in range(len(probed)):
         for number in probed[customer]:
-            starts[number + 1] += 1
+            if number >= 0:
+                starts[number + 1] += 1
     for number in range(len(sizes)):
         starts[number + 1] += starts[number]
     offsets[:] = starts
     for customer in range(len(probed)):
         total = 0
         for number in probed[customer]:
+            if number < 0:
+                break
             customers[offsets[number]] = customer
             places[offsets[number]] = total
             offsets[number] += 1
