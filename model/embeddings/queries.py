@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model.purchases.histories import Bought, Histories, distinct, of_customers, spread_over, starts_where
 
 LEAST_WEIGHT = 0.05  # of an order long ago, against 1 for the latest
-_LEAST_SUM = 1e-6  # of the weights of a history: one without products has no shares
+LEAST_SUM = 1e-6  # of the weights of a history: one without products has no shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def weighted_history(bought: Bought, row_of_product: NDArray[np.integer], recenc
 
 def shares_in_history(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (n,): the share that each product of one history has in it, given their weights."""
-    return weights / max(float(weights.sum()), _LEAST_SUM)
+    return weights / max(float(weights.sum()), LEAST_SUM)
 
 
 def rows_by_number(number_of_row: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -22,10 +22,10 @@ from model.signals.product_votes import LEAST_VOTE, ProductVotes
 CANDIDATES = 200  # beyond 200 the validation's NDCG falls: the first stage is a filter, too
 VOTING = 300  # the weightiest products of a history that vote: bounds the cost for great buyers
 # Of everybody's purchases in those of the neighbours, so that what none of them bought is not all alike.
-_EVERYONE = 0.1
+EVERYONE = 0.1
 _SUMMED_TOGETHER = 1 << 14  # rows of customers, in 128 kB: what is added up at random places stays in the cache
-_LEAST_NEAR = 1e-6  # keeps the logarithm finite
-_NO_OPINION = float(np.log(1e-3))  # of neighbours who are fewer than an answer asks for: they must not decide alone
+LEAST_NEAR = 1e-6  # keeps the logarithm finite
+NO_OPINION = float(np.log(1e-3))  # of neighbours who are fewer than an answer asks for: they must not decide alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +85,19 @@ def reordered(
     values = features(sources, batch, candidates, [name for name, w in zip(FEATURES, wanted, strict=True) if w])
     scores = values @ wanted.astype(np.float32)
     if addends is not None:
-        scores += np.concatenate(
-            [
-                np.zeros(len(rows), np.float32) if a is None else a[rows]
-                for rows, a in zip(candidates, addends, strict=True)
-            ]
-        )
+        scores += added_to(candidates, addends)
     ends = np.cumsum([len(rows) for rows in candidates])[:-1]
     return [
         Ranked(rows[order], mine[order])
         for rows, mine in zip(candidates, np.split(scores, ends), strict=True)
         for order in (np.argsort(-mine, kind="stable"),)
     ]
+
+
+def added_to(rows: Sequence[NDArray[np.int64]], addends: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """float32 (rows of all customers,): what each customer's addend by row adds to them, 0 where there is none."""
+    added = [np.zeros(len(mine), np.float32) if a is None else a[mine] for mine, a in zip(rows, addends, strict=True)]
+    return np.concatenate((np.zeros(0, np.float32), *added))
 
 
 def features(
@@ -115,9 +116,9 @@ def features(
             [sources.index.outputs_of(rows) @ vector for rows, vector in zip(candidates, batch.vectors, strict=True)]
         )
     if sources.neighbours is not None and "neighbours" in columns:
-        everyones = _EVERYONE * sources.neighbours.everyones(rows) + _LEAST_NEAR
+        everyones = EVERYONE * sources.neighbours.everyones(rows) + LEAST_NEAR
         logs = np.log(_bought_near(sources.neighbours, batch, candidates, items) + everyones)
-        columns["neighbours"][:] = _NO_OPINION + sources.neighbours.share_of_enough() * (logs - _NO_OPINION)
+        columns["neighbours"][:] = NO_OPINION + sources.neighbours.share_of_enough() * (logs - NO_OPINION)
     if sources.votes is not None and "votes" in columns:
         columns["votes"][:] = np.log(_votes_for(sources.votes, batch.history, candidates, items) + LEAST_VOTE)
     return values

@@ -14,7 +14,7 @@ from model.embeddings.queries import shares_in_history
 from model.ranking.asked import Shares
 from model.ranking.parameters import FEATURES, Scoring
 from model.ranking.reasons import votes_between
-from model.ranking.reranking import VOTING, QueryBatch
+from model.ranking.reranking import VOTING, QueryBatch, added_to
 from model.signals.product_votes import LEAST_VOTE
 
 if TYPE_CHECKING:
@@ -49,10 +49,6 @@ def shares_of(
         purchases.append(spoken.astype(np.float32).ravel())
         rows.append(np.tile(own, len(some)))
         sizes.append(np.full(len(some), len(own)))
-    added = [
-        np.zeros(len(some), np.float32) if addend is None else addend[some]
-        for some, addend in zip(shown, addends, strict=True)
-    ]
     return Shares(
         starts=np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(sizes)))),
         rows=np.concatenate(rows).astype(np.int32),
@@ -61,7 +57,7 @@ def shares_of(
         trend=columns[1],
         neighbours=columns[2],
         votes_base=np.full(columns.shape[1], weighed[4] * np.log(LEAST_VOTE), np.float32),
-        addend=np.concatenate((np.zeros(0, np.float32), *added)).astype(np.float32),
+        addend=added_to(shown, addends),
     )
 
 

@@ -5,7 +5,6 @@ all processes of a machine share. At the end the notes are written to the file t
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from consumers.kafka.records import Record
 from consumers.loop.read_ahead import ReadAhead
 from serving.cli.main import main
 from serving.kafka_api.responder import KafkaResponder
-from tests.kafka.support.service import Service, _clean_environment
+from tests.kafka.support.service import Service
 
 _FILE = "BENCH_MARKS"
 
@@ -40,27 +39,16 @@ class Marks(NamedTuple):
 class TracedService(Service):
     """The service of the tests, started by way of this module."""
 
+    program = ("tests.benchmarks.traced_worker",)
+
+    def __init__(self, *about: Any, **more: Any) -> None:
+        super().__init__(*about, cold=True, **more)
+        self.environment[_FILE] = str(self.marks)
+
     @property
     def marks(self) -> Path:
         """Where its notes are, once it has ended."""
         return self.folder / "marks.json"
-
-    def start(self, *, wait: bool = True, timeout_s: float = 60.0) -> "TracedService":
-        """Start the process and wait until it is ready."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.traced_worker"],
-                env=_clean_environment() | self.environment | {_FILE: str(self.marks)},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        if wait:
-            self.wait_ready(timeout_s)
-        return self
 
 
 class _TimedConsumer:

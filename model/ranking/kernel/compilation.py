@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from model.ranking.kernel.kernel import Kernel
 
 _ROOM = Path(__file__).parent
+# what is compiled in from elsewhere: constants that the reference uses, too
+_CONSTANTS = ("embeddings/queries.py", "ranking/reasons.py", "ranking/reranking.py", "signals/product_votes.py")
 _DONE = "compiled"  # an empty file in the folder of what was compiled
 _GIVE_UP_S = 600
 ENDS_WITH_INPUT = "--ends-with-input"  # of the process that compiles: when whoever started it is gone, it ends
@@ -130,7 +132,7 @@ def _compile_apart(folder: Path) -> bool:
 def _fingerprint() -> str:
     """Of all that the machine code depends on."""
     digest = hashlib.sha256()
-    for source in sorted(_ROOM.glob("*.py")):
+    for source in (*sorted(_ROOM.glob("*.py")), *(_ROOM.parents[1] / name for name in _CONSTANTS)):
         digest.update(source.read_bytes())
     about = (platform.python_version(), _processor(), metadata.version("numba"))
     digest.update(repr(about).encode())

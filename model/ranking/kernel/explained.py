@@ -7,10 +7,7 @@ from model.ranking.kernel.features import mark, shares_of, unmark
 from model.ranking.kernel.histories import weightiest
 from model.ranking.kernel.reasons import add_vote_shares, speak, strongest, votes_between
 from model.ranking.kernel.tables import History, VoteTable
-
-_REASON_HISTORY = 256
-_LEAST_VOTE = 1e-3
-_LEAST_SUM = np.float32(1e-6)
+from model.ranking.reasons import REASON_HISTORY
 
 
 @compiled
@@ -31,18 +28,18 @@ def explain(
     In: `targets` float32 (n_shown, dimension), what the OUT vectors of the shown rows differ by from the average;
     `starts` int64 (n + 1,) and `shown` int32 (n_shown,) as in `Recommended`; what affinity and votes weigh.
     """
-    chosen, shares = np.empty(_REASON_HISTORY, np.int64), np.empty(_REASON_HISTORY, np.float32)
+    chosen, shares = np.empty(REASON_HISTORY, np.int64), np.empty(REASON_HISTORY, np.float32)
     longest = np.max(starts[1:] - starts[:-1])
-    parts = np.empty((longest, _REASON_HISTORY), np.float64)
-    found = np.empty((longest, _REASON_HISTORY), np.float64)
+    parts = np.empty((longest, REASON_HISTORY), np.float64)
+    found = np.empty((longest, REASON_HISTORY), np.float64)
     for customer in range(len(starts) - 1):
         count = starts[customer + 1] - starts[customer]
         if count == 0:
             continue
         mine = slice(history.starts[customer], history.starts[customer + 1])
         rows = history.rows[mine]
-        own = weightiest(history.weights[mine], _REASON_HISTORY, chosen)
-        shares_of(history.weights[mine], chosen, own, _LEAST_SUM, shares)
+        own = weightiest(history.weights[mine], REASON_HISTORY, chosen)
+        shares_of(history.weights[mine], chosen, own, shares)
         here = slice(starts[customer], starts[customer + 1])
         speak(vectors, targets[here], rows, chosen, shares, own, affinity, parts)
         if votes != 0:
@@ -50,5 +47,5 @@ def explain(
             mark(place, shown[here])
             votes_between(rows, chosen, shares, own, table, place, found)
             unmark(place, shown[here])
-            add_vote_shares(found[:count], own, votes, _LEAST_VOTE, parts)
+            add_vote_shares(found[:count], own, votes, parts)
         strongest(parts, own, rows, chosen, reasons[here])

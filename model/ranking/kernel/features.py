@@ -6,9 +6,11 @@ places below 0, which `sums` has room for in front: adding there, too, costs les
 
 import numpy as np
 
+from model.embeddings.queries import LEAST_SUM
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
 from model.ranking.kernel.tables import Purchases, VoteTable
 
+_LEAST_SUM = np.float32(LEAST_SUM)
 NOWHERE = 8  # places in front of those of the candidates: several, so that no addition waits for the one before
 
 
@@ -63,11 +65,11 @@ def voted_for(rows: I64, chosen: I64, shares: F32, count: int, table: VoteTable,
 
 
 @compiled
-def shares_of(weights: F32, chosen: I64, count: int, least: np.float32, shares: F32) -> None:
+def shares_of(weights: F32, chosen: I64, count: int, shares: F32) -> None:
     """The shares that the chosen products of one history have among each other, into `shares` float32."""
     total = np.float32(0)
     for i in range(count):
         total += weights[chosen[i]]
-    total = max(total, least)
+    total = max(total, _LEAST_SUM)
     for i in range(count):
         shares[i] = weights[chosen[i]] / total

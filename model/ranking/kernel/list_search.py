@@ -20,6 +20,7 @@ class ListSearch:
         self._rows = rows
         layout = rows.layout
         self._middles = layout.middles
+        self._longest_together = np.cumsum(np.sort(layout.sizes)[::-1])  # rows of the 1, 2, 3 … longest lists
         self._lists = Lists(
             halves=fixed(layout.halves.view(np.uint16), np.uint16),
             begins=fixed(layout.begins, np.int64),
@@ -50,7 +51,7 @@ class ListSearch:
         asked[:, : lists.bias_at] = queries * scale
         asked[:, lists.bias_at] = 1
         probes = self._rows.probes_for(min(int(wanted.max(initial=0)) + _SPARE, len(demand.bias)))
-        width = int(np.sort(lists.sizes)[-probes:].sum())
+        width = int(self._longest_together[probes - 1])
         for group in groups(len(queries), width // 4):  # most lists are shorter than the longest
             mine = asked[group]
             probed = np.empty((len(mine), probes), np.int32)

@@ -5,6 +5,7 @@ import numpy as np
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
 from model.ranking.kernel.inner_products import compare
 from model.ranking.kernel.tables import VoteTable
+from model.signals.product_votes import LEAST_VOTE
 
 
 @compiled
@@ -34,14 +35,14 @@ def votes_between(rows: I64, chosen: I64, shares: F32, count: int, table: VoteTa
 
 
 @compiled
-def add_vote_shares(found: F64, count: int, weight: float, least: float, parts: F64) -> None:
+def add_vote_shares(found: F64, count: int, weight: float, parts: F64) -> None:
     """Add to `parts` each product's share of the votes for a row, times what votes weigh."""
     for shown in range(len(found)):
         total = 0.0
         for i in range(count):
             total += found[shown, i]
         for i in range(count):
-            parts[shown, i] += weight * found[shown, i] / (total + least)
+            parts[shown, i] += weight * found[shown, i] / (total + LEAST_VOTE)
 
 
 @compiled

@@ -8,13 +8,9 @@ from model.ranking.kernel.histories import weightiest
 from model.ranking.kernel.logarithms import take_logarithms
 from model.ranking.kernel.ordering import order_best
 from model.ranking.kernel.tables import Candidates, Demand, History, Limits, Nearest, Purchases, Shown, VoteTable
+from model.ranking.reranking import EVERYONE, LEAST_NEAR, NO_OPINION, VOTING
+from model.signals.product_votes import LEAST_VOTE
 
-_VOTING = 300
-_EVERYONE = 0.1
-_LEAST_NEAR = 1e-6
-_LEAST_VOTE = 1e-3
-_LEAST_SUM = np.float32(1e-6)
-_NO_OPINION = np.log(1e-3)
 _AFFINITY, _POPULARITY, _TREND, _NEIGHBOURS, _VOTES = range(5)
 
 
@@ -90,26 +86,26 @@ def add_neighbours(
     bought_near(nearest.weights[customer], slots, len(slots), purchases, nearest.factor, place, sums)
     logs = np.empty(count, np.float32)
     for i in range(count):
-        everyone = _EVERYONE * max(everyones[rows[i]], 0.0) * nearest.everyone + _LEAST_NEAR
+        everyone = EVERYONE * max(everyones[rows[i]], 0.0) * nearest.everyone + LEAST_NEAR
         logs[i] = sums[NOWHERE + i] + everyone
     take_logarithms(logs, count)
     for i in range(count):
-        totals[i] += weights[_NEIGHBOURS] * np.float32(_NO_OPINION + nearest.enough * (logs[i] - _NO_OPINION))
+        totals[i] += weights[_NEIGHBOURS] * np.float32(NO_OPINION + nearest.enough * (logs[i] - NO_OPINION))
 
 
 @compiled
 def _add_votes(
     customer: int, count: int, weight: float, history: History, table: VoteTable, place: I32, sums: F64, totals: F32
 ) -> None:
-    chosen, shares = np.empty(_VOTING, np.int64), np.empty(_VOTING, np.float32)
+    chosen, shares = np.empty(VOTING, np.int64), np.empty(VOTING, np.float32)
     mine = slice(history.starts[customer], history.starts[customer + 1])
-    voters = weightiest(history.weights[mine], _VOTING, chosen)
-    shares_of(history.weights[mine], chosen, voters, _LEAST_SUM, shares)
+    voters = weightiest(history.weights[mine], VOTING, chosen)
+    shares_of(history.weights[mine], chosen, voters, shares)
     sums[: NOWHERE + count] = 0
     voted_for(history.rows[mine], chosen, shares, voters, table, place, sums)
     logs = np.empty(count, np.float32)
     for i in range(count):
-        logs[i] = sums[NOWHERE + i] + _LEAST_VOTE
+        logs[i] = sums[NOWHERE + i] + LEAST_VOTE
     take_logarithms(logs, count)
     for i in range(count):
         totals[i] += weight * logs[i]

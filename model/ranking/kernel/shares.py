@@ -5,13 +5,13 @@ import numpy as np
 from model.ranking.kernel.compiled import F32, F64, I32, I64, compiled
 from model.ranking.kernel.features import NOWHERE, mark, shares_of, unmark
 from model.ranking.kernel.histories import weightiest
+from model.ranking.kernel.inner_products import compare
 from model.ranking.kernel.reasons import votes_between
 from model.ranking.kernel.second_stage import add_neighbours
 from model.ranking.kernel.tables import Demand, History, Limits, Nearest, Purchases, VoteTable
+from model.ranking.reranking import VOTING
+from model.signals.product_votes import LEAST_VOTE
 
-_VOTING = 300
-_LEAST_VOTE = 1e-3
-_LEAST_SUM = np.float32(1e-6)
 _AFFINITY, _POPULARITY, _TREND, _NEIGHBOURS, _VOTES = range(5)
 
 
@@ -69,19 +69,19 @@ def _speak(vectors: F32, outputs: F32, own: I64, own_weights: F32, affinity: np.
     total = np.float32(0)
     for weight in own_weights:
         total += weight
-    for i in range(len(own)):
-        vector, times = vectors[own[i]], affinity * own_weights[i] / total
-        for j in range(len(outputs)):
-            product = np.float32(0)
-            for d in range(len(vector)):
-                product += vector[d] * outputs[j, d]
-            spoken[j, i] = times * product
+    ones, others = np.empty(len(outputs), np.float32), np.empty(len(outputs), np.float32)
+    for i in range(0, len(own), 2):
+        j = min(i + 1, len(own) - 1)
+        compare(outputs, vectors[own[i]], vectors[own[j]], ones, others)
+        for shown in range(len(outputs)):
+            spoken[shown, j] = affinity * own_weights[j] / total * others[shown]
+            spoken[shown, i] = affinity * own_weights[i] / total * ones[shown]
 
 
 @compiled
 def _whoever_asks(customer: int, some: I32, weights: F32, demand: Demand, limits: Limits, columns: F32) -> None:
     """Popularity, trend, the votes' base and the addend into their `columns`."""
-    base = weights[_VOTES] * np.log(_LEAST_VOTE)
+    base = weights[_VOTES] * np.log(LEAST_VOTE)
     for j in range(len(some)):
         columns[0, j] = weights[_POPULARITY] * demand.popularity[some[j]]
         columns[1, j] = weights[_TREND] * demand.trend[some[j]]
@@ -93,9 +93,9 @@ def _whoever_asks(customer: int, some: I32, weights: F32, demand: Demand, limits
 @compiled
 def _vote(own: I64, own_weights: F32, weight: np.float32, table: VoteTable, place: I32, spoken: F32) -> None:
     """Add to `spoken` each voter's part of what all votes raise the score by."""
-    chosen, shares = np.empty(_VOTING, np.int64), np.empty(_VOTING, np.float32)
-    voters = weightiest(own_weights, _VOTING, chosen)
-    shares_of(own_weights, chosen, voters, _LEAST_SUM, shares)
+    chosen, shares = np.empty(VOTING, np.int64), np.empty(VOTING, np.float32)
+    voters = weightiest(own_weights, VOTING, chosen)
+    shares_of(own_weights, chosen, voters, shares)
     votes = np.zeros((len(spoken), voters), np.float64)
     votes_between(own, chosen, shares, voters, table, place, votes)
     for j in range(len(spoken)):
@@ -103,6 +103,6 @@ def _vote(own: I64, own_weights: F32, weight: np.float32, table: VoteTable, plac
         for i in range(voters):
             total += votes[j, i]
         if total > 0:
-            times = weight * np.log(1 + total / _LEAST_VOTE) / total
+            times = weight * np.log(1 + total / LEAST_VOTE) / total
             for i in range(voters):
                 spoken[j, chosen[i]] += times * votes[j, i]

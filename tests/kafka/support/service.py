@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -75,6 +75,7 @@ class Service:
 
     warm_parent: ClassVar[WarmParent | None] = None
     usually_cold: ClassVar[bool] = False
+    program: ClassVar[Sequence[str]] = ("serving", "run")  # the module that a cold start runs, and its arguments
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class Service:
                 )
             else:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "serving", "run"],
+                    [sys.executable, "-m", *self.program],
                     env=environment,
                     cwd=self.folder,
                     stdin=subprocess.DEVNULL,
